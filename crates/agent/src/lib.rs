@@ -1,0 +1,1 @@
+//! Asks for orders, carries them out, reports.

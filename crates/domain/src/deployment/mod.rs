@@ -1,0 +1,4 @@
+//! Make it so: artifacts, plans, strategies, orders, and the rollout that drives them.
+
+pub mod artifact;
+pub mod order;
