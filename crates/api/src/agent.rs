@@ -7,9 +7,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tidegate_domain::Millis;
 use tidegate_domain::deployment::order::{AttemptId, Order, Report};
 use tidegate_domain::ids::Name;
-use tidegate_domain::Millis;
 
 /// POST: [`EnrolRequest`] → [`Enrolled`]. No session; the one-time token is the credential.
 pub const ENROL: &str = "/agent/v1/enrol";

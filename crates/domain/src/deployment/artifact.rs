@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Millis;
 use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
-use crate::Millis;
 
 /// How the bytes are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Millis;
 use crate::deployment::artifact::ArtifactRef;
 use crate::estate::{Attested, Health, Step};
 use crate::ids::{Digest, Id, Name, Version};
-use crate::Millis;
 
 /// One try of one target in one deployment: `<deployment>:<target>:<n>`. Also the idempotency ticket of its order.
 pub type AttemptId = String;

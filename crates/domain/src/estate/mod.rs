@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Millis;
 use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
-use crate::Millis;
 
 /// A product or service made of components that are released together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -320,7 +320,11 @@ impl Component {
 impl Step {
     fn check(&self) -> Result<(), Refusal> {
         if self.name.is_empty() || self.name.len() > 100 {
-            return Err(Refusal::new(Code::OutOfRange, "a step has no name or a very long one", "name it with 1 to 100 characters"));
+            return Err(Refusal::new(
+                Code::OutOfRange,
+                "a step has no name or a very long one",
+                "name it with 1 to 100 characters",
+            ));
         }
         if !(1..=limits::STEP_SECONDS_MAX).contains(&self.timeout_seconds) {
             let what = format!("timeout_seconds of step \"{}\" is {}", self.name, self.timeout_seconds);
@@ -397,5 +401,9 @@ fn unit_name(unit: &str) -> Result<(), Refusal> {
     if good {
         return Ok(());
     }
-    Err(Refusal::new(Code::Malformed, format!("\"{}\" is not a unit name", crate::ids::clip(unit)), "use a name such as ledger.service"))
+    Err(Refusal::new(
+        Code::Malformed,
+        format!("\"{}\" is not a unit name", crate::ids::clip(unit)),
+        "use a name such as ledger.service",
+    ))
 }
