@@ -62,6 +62,8 @@ pub enum Noun {
     Environment,
     /// [`crate::estate::Target`]
     Target,
+    /// A named [`crate::deployment::strategy::Strategy`]
+    Strategy,
     /// [`crate::deployment::artifact::Artifact`]
     Artifact,
     /// [`crate::change::Change`]
@@ -82,11 +84,12 @@ pub enum Noun {
 
 impl Noun {
     /// Every kind.
-    pub const ALL: [Noun; 12] = [
+    pub const ALL: [Noun; 13] = [
         Noun::Application,
         Noun::Component,
         Noun::Environment,
         Noun::Target,
+        Noun::Strategy,
         Noun::Artifact,
         Noun::Change,
         Noun::Release,
@@ -104,6 +107,7 @@ impl Noun {
             Noun::Component => "component",
             Noun::Environment => "environment",
             Noun::Target => "target",
+            Noun::Strategy => "strategy",
             Noun::Artifact => "artifact",
             Noun::Change => "change",
             Noun::Release => "release",

@@ -102,6 +102,7 @@ impl Id {
     }
 
     /// The id of the fallback deployment that belongs to the deployment with this id.
+    #[must_use]
     pub fn fallback(&self) -> Id {
         Id(format!("{}-FB", self.0))
     }

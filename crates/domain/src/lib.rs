@@ -12,13 +12,19 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod access;
+pub mod admission;
+pub mod calendar;
 pub mod canonical;
+pub mod change;
 pub mod deployment;
 pub mod estate;
 pub mod event;
+pub mod gate;
 pub mod ids;
 pub mod limits;
+pub mod measure;
 pub mod refusal;
+pub mod release;
 
 pub use ids::{ApplicationName, Digest, Id, Name, Version};
 pub use refusal::{Code, Refusal};

@@ -61,3 +61,5 @@ pub const POLL_SECONDS: u32 = 30;
 pub const LOG_CHUNK_BYTES_MAX: usize = 16 << 10;
 /// Seconds between looks at a deployment when every doorbell is lost.
 pub const LOOK_SECONDS: u32 = 1;
+/// Verified packages kept for each application and environment; going back further is a new deployment.
+pub const VERIFIED_MAX: usize = 20;

@@ -1,5 +1,45 @@
-//! What is remembered: one schema and one set of queries on SQLite and PostgreSQL.
+//! What is remembered: one schema and one set of queries on `SQLite` and `PostgreSQL`.
 //!
 //! [`Store::commit`] is the only door for change: version fences, events, records, target rows, orders and documents in one
-//! transaction. Logs and presence are telemetry, not state, and have doors of their own.
+//! transaction. Logs are telemetry, not state, and have a door of their own ([`Store::append_log`]). Artifacts are files and
+//! live in the [`media`] library.
+//!
+//! ```text
+//! commit ──► queue (bounded) ──► writer: one task, one connection
+//!                                  group of up to 256 commits ─► group::plan (in memory, pure) ─► rows in bulk ─► COMMIT ─► answers
+//! reads ───► pool ───────────────► records, events, orders, …
+//! ```
+//!
+//! | File | Holds |
+//! |---|---|
+//! | `db.rs` | the only file that knows that there are two databases |
+//! | `schema.rs` | the tables, as an ordered list of migrations |
+//! | `writer.rs`, `group.rs`, `bulk.rs` | the way of a commit |
+//! | `chain.rs` | the hash of an event, and the walk that verifies all of them |
+//! | `records.rs`, `events.rs`, `orders.rs`, `logs.rs`, `documents.rs` | one kind of reading each |
 #![warn(missing_docs)]
+
+mod bulk;
+mod chain;
+mod commit;
+mod db;
+mod documents;
+mod events;
+mod fault;
+mod group;
+mod logs;
+pub mod media;
+mod orders;
+mod records;
+mod schema;
+mod store;
+mod writer;
+
+pub use chain::{Broken, Verified};
+pub use commit::{Commit, Committed, IdempotencyRow, RecordRow, StreamChange};
+pub use events::EventRow;
+pub use fault::{CommitError, Fault};
+pub use logs::{ATTEMPT_LOG_BYTES_MAX, LogChunk, LogSize};
+pub use orders::{OrderRow, OrderState, TargetRow};
+pub use records::{Filter, Index, Order, Page, PageRequest, Record, Stored};
+pub use store::Store;

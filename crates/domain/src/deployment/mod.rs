@@ -2,3 +2,6 @@
 
 pub mod artifact;
 pub mod order;
+pub mod plan;
+pub mod rollout;
+pub mod strategy;

@@ -1,14 +1,18 @@
 //! What there is: applications, components, environments, targets.
 
+pub mod slot;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
+
 use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+pub use slot::{Slot, SlotEvent, Verified};
 
 /// A product or service made of components that are released together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -235,6 +239,9 @@ pub struct Environment {
     /// Whether a change must be authorised before anything is deployed here.
     #[serde(default)]
     pub controlled: bool,
+    /// Whether a standard change is enough here; unless said, everywhere but in production.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standard_changes: Option<bool>,
     /// The zone in which its people read times.
     #[serde(default = "utc")]
     pub zone: String,
@@ -248,6 +255,65 @@ pub struct Environment {
 
 fn utc() -> String {
     "UTC".into()
+}
+
+impl Environment {
+    /// Whether a standard change is enough here.
+    pub fn accepts_standard_changes(&self) -> bool {
+        self.standard_changes.unwrap_or(self.tier != Tier::Production)
+    }
+
+    /// Checks what serde cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::OutOfRange`] for a zone that does not exist, [`Code::TooLarge`] for too many variables.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if jiff::tz::TimeZone::get(&self.zone).is_err() {
+            let what = format!("\"{}\" is not a time zone", crate::ids::clip(&self.zone));
+            return Err(Refusal::new(Code::OutOfRange, what, "use an IANA name such as Europe/Vienna or UTC").at("zone"));
+        }
+        variables(&self.variables)
+    }
+}
+
+impl Target {
+    /// Checks what serde cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooLarge`] or [`Code::Malformed`], at the field.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.labels.len() > limits::LABELS_MAX {
+            let what = format!("target {} has {} labels", self.name, self.labels.len());
+            return Err(Refusal::new(Code::TooLarge, what, format!("use at most {}", limits::LABELS_MAX)).at("labels"));
+        }
+        variables(&self.variables)
+    }
+}
+
+/// Variables become environment variables of steps, so their names have that form.
+fn variables(variables: &BTreeMap<String, String>) -> Result<(), Refusal> {
+    if variables.len() > limits::LABELS_MAX {
+        let what = format!("{} variables", variables.len());
+        return Err(Refusal::new(Code::TooLarge, what, format!("use at most {}", limits::LABELS_MAX)).at("variables"));
+    }
+    for (name, value) in variables {
+        let good = name.len() <= limits::NAME_BYTES_MAX
+            && name.chars().next().is_some_and(|c| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && !name.starts_with("tidegate_");
+        if !good {
+            let remedy = "use lower-case letters, digits and '_', starting with a letter, not with tidegate_";
+            let what = format!("\"{}\" is not a variable name", crate::ids::clip(name));
+            return Err(Refusal::new(Code::Malformed, what, remedy).at("variables"));
+        }
+        if value.contains('\0') || value.len() > limits::TEXT_CHARS_MAX {
+            let what = format!("the value of variable {name} is too long or has a zero byte");
+            return Err(Refusal::new(Code::OutOfRange, what, "use shorter, plain text").at("variables"));
+        }
+    }
+    Ok(())
 }
 
 /// A place a component is installed, as people define it.

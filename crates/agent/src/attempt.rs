@@ -1,0 +1,172 @@
+//! One attempt in memory: what its runner, its courier and the poll share. The journal is written first, always.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tidegate_domain::deployment::order::{AttemptId, Order, Outcome, Report, StepReport, StepState};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::now_ms;
+use crate::item::{Item, Work, items};
+use crate::journal::{Entry, Record, Verdict};
+use crate::place::Root;
+
+/// What was taken on.
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The order; `None` if the attempt was cancelled before its order came.
+    pub order: Option<Order>,
+    /// Its journal.
+    pub entry: Entry,
+    /// Set when it is to end.
+    pub cancel: CancellationToken,
+    state: Mutex<State>,
+    revision: watch::Sender<u64>,
+}
+
+struct State {
+    records: BTreeMap<usize, Record>,
+    verdict: Option<Verdict>,
+    waiting_for: Option<String>,
+    /// When the order expires, by this host's monotonic clock; unknown after a restart until the server says its time.
+    expires: Option<Instant>,
+    heard: bool,
+}
+
+impl Attempt {
+    /// An attempt whose journal entry exists.
+    pub fn open(entry: Entry) -> io::Result<Attempt> {
+        let order = entry.order()?;
+        let verdict = entry.verdict()?;
+        let id = match (&order, &verdict) {
+            (Some(order), _) => order.attempt.clone(),
+            (None, Some(verdict)) => verdict.attempt.clone(),
+            (None, None) => return Err(io::Error::other("a journal entry without an order")),
+        };
+        let cancel = CancellationToken::new();
+        if entry.cancelled()?.is_some() {
+            cancel.cancel();
+        }
+        let heard = entry.is_heard();
+        let state = State { records: entry.records()?, verdict, waiting_for: None, expires: None, heard };
+        Ok(Attempt { id, order, entry, cancel, state: Mutex::new(state), revision: watch::Sender::new(1) })
+    }
+
+    /// Whether a first step was begun; from then on the order cannot expire any more.
+    pub fn is_begun(&self) -> bool {
+        !self.state().records.is_empty()
+    }
+
+    pub fn set_expires(&self, at: Instant) {
+        self.state().expires = Some(at);
+        self.changed();
+    }
+
+    pub fn expires(&self) -> Option<Instant> {
+        self.state().expires
+    }
+
+    pub fn record(&self, position: usize) -> Option<Record> {
+        self.state().records.get(&position).cloned()
+    }
+
+    /// Journals the state of one item.
+    pub fn set_record(&self, position: usize, record: Record) -> io::Result<()> {
+        self.entry.set_record(position, &record)?;
+        self.state().records.insert(position, record);
+        self.changed();
+        Ok(())
+    }
+
+    /// What the attempt waits for, in the next report.
+    pub fn set_waiting(&self, what: Option<String>) {
+        self.state().waiting_for = what;
+        self.changed();
+    }
+
+    /// Journals how the attempt ended. The end counts even if it cannot be kept: it is told from memory.
+    pub fn finish(&self, outcome: Outcome, detail: Option<String>) {
+        let generation = self.order.as_ref().map_or(0, |order| order.generation);
+        let verdict = Verdict { attempt: self.id.clone(), generation, outcome, detail, ended_at_ms: now_ms() };
+        if let Err(error) = self.entry.finish(&verdict) {
+            tracing::error!(attempt = %self.id, "the end of attempt {} cannot be kept: {error}", self.id);
+        }
+        self.state().verdict = Some(verdict);
+        self.changed();
+    }
+
+    /// Asks for its end, durably.
+    pub fn end(&self, why: &str) -> io::Result<()> {
+        if !self.cancel.is_cancelled() && self.outcome() == Outcome::InProgress {
+            self.entry.set_cancelled(why)?;
+            self.cancel.cancel();
+        }
+        Ok(())
+    }
+
+    pub fn outcome(&self) -> Outcome {
+        self.state().verdict.as_ref().map_or(Outcome::InProgress, |verdict| verdict.outcome)
+    }
+
+    /// Whether the server has the final report.
+    pub fn is_heard(&self) -> bool {
+        self.state().heard
+    }
+
+    pub fn set_heard(&self) -> io::Result<()> {
+        self.entry.set_heard()?;
+        self.state().heard = true;
+        self.changed();
+        Ok(())
+    }
+
+    /// Tells the courier that there is news, or that the server asked again.
+    pub fn changed(&self) {
+        self.revision.send_modify(|revision| *revision += 1);
+    }
+
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// What the server is told now.
+    pub fn report(&self, root: &Root) -> Report {
+        let attested = root.attested();
+        let state = self.state();
+        let (outcome, detail) = match &state.verdict {
+            Some(verdict) => (verdict.outcome, verdict.detail.clone()),
+            None => (Outcome::InProgress, state.waiting_for.clone()),
+        };
+        let generation = self.order.as_ref().map_or(0, |order| order.generation);
+        let steps = self.order.as_ref().map(|order| steps(order, &state.records)).unwrap_or_default();
+        Report { attempt: self.id.clone(), generation, outcome, steps, attested, detail }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn steps(order: &Order, records: &BTreeMap<usize, Record>) -> Vec<StepReport> {
+    let items = items(order);
+    items.iter().filter_map(|item| step(order, item, records.get(&item.position))).collect()
+}
+
+fn step(order: &Order, item: &Item<'_>, record: Option<&Record>) -> Option<StepReport> {
+    let Work::Step(index, step) = item.work else { return None };
+    let name = step.name.clone();
+    let component = item.installation.component.clone();
+    if index < order.start_at {
+        let detail = Some("done before".into());
+        return Some(StepReport { index, component, name, state: StepState::Skipped, exit_code: None, took_ms: None, detail });
+    }
+    let record = record?.clone();
+    let Record { state, exit_code, took_ms, detail, .. } = record;
+    // On disk a begun step stays `starting` until its end is known; for people it runs.
+    let state = if state == StepState::Starting { StepState::Running } else { state };
+    Some(StepReport { index, component, name, state, exit_code, took_ms, detail })
+}

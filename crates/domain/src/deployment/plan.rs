@@ -1,0 +1,313 @@
+//! The plan is the object: immutable and content-addressed. Approvals, orders and evidence name its digest.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Millis;
+use crate::canonical;
+use crate::deployment::artifact::{Artifact, ArtifactRef};
+use crate::deployment::order::{Installation, Order, attempt_id};
+use crate::deployment::strategy::{Cut, OnFailure, Strategy};
+use crate::estate::{Attested, Component, Environment, Target};
+use crate::gate::Gate;
+use crate::ids::{Digest, Id, Name, Version};
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+
+/// One description of one deployment, with every choice already made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// What is deployed.
+    pub application: Name,
+    /// Where.
+    pub environment: Name,
+    /// Forward or back.
+    pub purpose: Purpose,
+    /// How the fleet was cut, for people.
+    pub strategy: String,
+    /// What is installed, by component, in order of names.
+    pub installations: Vec<Installation>,
+    /// What goes together, in order.
+    pub waves: Vec<Wave>,
+    /// Failed targets tolerated, counted.
+    pub failures_max: usize,
+    /// Seconds until a target that does not answer counts as unreachable.
+    pub unreachable_after_seconds: u32,
+    /// What happens when it fails.
+    pub on_failure: OnFailure,
+    /// The digest of the plan back, made together with this one.
+    pub fallback: Option<Digest>,
+    /// Why there is no plan back, if there is none.
+    pub no_fallback_because: Option<String>,
+}
+
+/// Whether a plan goes forward or back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// To a new package.
+    Forward,
+    /// To the newest verified one.
+    Fallback,
+}
+
+/// Targets that go together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Wave {
+    /// What must hold before any of it is ordered.
+    pub before: Vec<Gate>,
+    /// The targets.
+    pub targets: Vec<PlannedTarget>,
+    /// What must hold before the next wave.
+    pub after: Vec<Gate>,
+}
+
+/// One target of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedTarget {
+    /// Which one.
+    pub name: Name,
+    /// The components it carries.
+    pub components: Vec<Name>,
+    /// What its steps see; the environment's and its own, resolved.
+    pub variables: BTreeMap<String, String>,
+    /// What it said was installed when the plan was made.
+    pub from: BTreeMap<Name, Attested>,
+}
+
+/// A component with the version it is to have.
+#[derive(Debug, Clone)]
+pub struct Choice<'a> {
+    /// The component.
+    pub component: &'a Component,
+    /// The artifact of the version.
+    pub artifact: &'a Artifact,
+}
+
+/// What a plan is made of.
+#[derive(Debug)]
+pub struct Ingredients<'a> {
+    /// Where.
+    pub environment: &'a Environment,
+    /// What, at least one.
+    pub forward: Vec<Choice<'a>>,
+    /// What to go back to: the newest verified and not rejected package, or why there is none.
+    pub back: Result<Vec<Choice<'a>>, String>,
+    /// How.
+    pub strategy: &'a Strategy,
+    /// The environment's targets with what they attest.
+    pub targets: Vec<(&'a Target, &'a BTreeMap<Name, Attested>)>,
+}
+
+/// A plan and the plan back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plans {
+    /// Forward.
+    pub forward: Plan,
+    /// Back, if there is a way.
+    pub fallback: Option<Plan>,
+}
+
+/// Makes the plan and, together with it, the plan back.
+///
+/// # Errors
+///
+/// [`Code::NothingToDo`] without components, [`Code::TooLarge`] past a limit, or what [`Strategy::check`] refuses.
+pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
+    ingredients.strategy.check()?;
+    let Some(first) = ingredients.forward.first() else {
+        return Err(Refusal::new(
+            Code::NothingToDo,
+            "there is no component to deploy",
+            "name at least one component and version",
+        ));
+    };
+    let planned = planned_targets(ingredients)?;
+    let strategy = ingredients.strategy;
+    let blank = Plan {
+        application: first.component.application.clone(),
+        environment: ingredients.environment.name.clone(),
+        purpose: Purpose::Forward,
+        strategy: strategy.cut.name().to_owned(),
+        installations: installations(&ingredients.forward),
+        waves: Vec::new(),
+        failures_max: strategy.max_failures.budget_of(planned.len()),
+        unreachable_after_seconds: strategy.unreachable_after_seconds,
+        on_failure: strategy.on_failure,
+        fallback: None,
+        no_fallback_because: None,
+    };
+    let fallback = match &ingredients.back {
+        Ok(back) => Some(Plan {
+            purpose: Purpose::Fallback,
+            strategy: BACK.name().to_owned(),
+            installations: installations(back),
+            waves: waves(&BACK, &planned, &[], |_| Vec::new())?,
+            // Going back stops for nobody: what can be saved is saved, and the rest is told.
+            failures_max: planned.len(),
+            on_failure: OnFailure::Stop,
+            ..blank.clone()
+        }),
+        Err(_) => None,
+    };
+    let after = |wave: usize| {
+        let first = if wave == 0 { strategy.after_first.clone() } else { Vec::new() };
+        first.into_iter().chain(strategy.after_each.iter().cloned()).collect()
+    };
+    let forward = Plan {
+        waves: waves(&strategy.cut, &planned, &strategy.before, after)?,
+        fallback: fallback.as_ref().map(Plan::digest),
+        no_fallback_because: ingredients.back.as_ref().err().cloned(),
+        ..blank
+    };
+    Ok(Plans { forward, fallback })
+}
+
+/// Going back has its own, larger wave: everything that needs it, at once.
+const BACK: Cut = Cut::AllAtOnce;
+
+fn installations(choices: &[Choice<'_>]) -> Vec<Installation> {
+    let mut installations: Vec<Installation> = choices
+        .iter()
+        .map(|Choice { component, artifact }| Installation {
+            component: component.name.clone(),
+            version: artifact.version.clone(),
+            artifact: ArtifactRef {
+                digest: artifact.digest.clone(),
+                format: artifact.format,
+                size_bytes: artifact.size_bytes,
+                signature: artifact.signature.clone(),
+            },
+            steps: component.steps.clone(),
+            health: component.health.clone(),
+            keep_releases: component.keep_releases,
+        })
+        .collect();
+    installations.sort_by(|a, b| a.component.cmp(&b.component));
+    installations
+}
+
+fn planned_targets(ingredients: &Ingredients<'_>) -> Result<Vec<PlannedTarget>, Refusal> {
+    let mut planned = Vec::new();
+    for (target, attested) in &ingredients.targets {
+        let carried = ingredients.forward.iter().filter(|choice| choice.component.selects(&target.labels));
+        let mut components: Vec<Name> = carried.map(|choice| choice.component.name.clone()).collect();
+        components.sort();
+        if components.is_empty() {
+            continue;
+        }
+        let mut variables = ingredients.environment.variables.clone();
+        variables.extend(target.variables.clone());
+        let from = attested.iter().filter(|(name, _)| components.contains(name));
+        let from = from.map(|(name, attested)| (name.clone(), attested.clone())).collect();
+        planned.push(PlannedTarget { name: target.name.clone(), components, variables, from });
+    }
+    if planned.len() > limits::TARGETS_MAX {
+        let what = format!("{} targets in one plan", planned.len());
+        return Err(Refusal::new(Code::TooLarge, what, format!("plan at most {} at once", limits::TARGETS_MAX)));
+    }
+    planned.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(planned)
+}
+
+fn waves(
+    cut: &Cut,
+    planned: &[PlannedTarget],
+    before: &[Gate],
+    after: impl Fn(usize) -> Vec<Gate>,
+) -> Result<Vec<Wave>, Refusal> {
+    let mut rest = planned;
+    let mut waves = Vec::new();
+    for (index, size) in cut.sizes(planned.len())?.into_iter().enumerate() {
+        let (targets, later) = rest.split_at(size);
+        let before = if index == 0 { before.to_vec() } else { Vec::new() };
+        waves.push(Wave { before, targets: targets.to_vec(), after: after(index) });
+        rest = later;
+    }
+    Ok(waves)
+}
+
+impl Plan {
+    /// The plan's identity: the digest of its canonical JSON.
+    pub fn digest(&self) -> Digest {
+        canonical::digest(self)
+    }
+
+    /// The package: what each component will have.
+    pub fn package(&self) -> BTreeMap<Name, (Version, Digest)> {
+        let entry = |i: &Installation| (i.component.clone(), (i.version.clone(), i.artifact.digest.clone()));
+        self.installations.iter().map(entry).collect()
+    }
+
+    /// All targets with the number of their wave, in order.
+    pub fn targets(&self) -> impl Iterator<Item = (usize, &PlannedTarget)> {
+        self.waves.iter().enumerate().flat_map(|(wave, it)| it.targets.iter().map(move |target| (wave, target)))
+    }
+
+    /// How many targets it has.
+    pub fn size(&self) -> usize {
+        self.waves.iter().map(|wave| wave.targets.len()).sum()
+    }
+
+    /// Whether a target that attests so has nothing to do.
+    pub fn is_current(&self, target: &PlannedTarget, attested: Option<&BTreeMap<Name, Attested>>) -> bool {
+        target.components.iter().all(|name| {
+            let wanted = self.installations.iter().find(|installation| installation.component == *name);
+            let found = attested.and_then(|attested| attested.get(name));
+            match (wanted, found) {
+                (Some(wanted), Some(found)) => {
+                    found.complete && found.digest == wanted.artifact.digest && found.version == wanted.version
+                }
+                // A component that the way back does not know stays as it is.
+                (None, _) => true,
+                (Some(_), None) => false,
+            }
+        })
+    }
+
+    /// Seconds within which a target must end, once it has begun: its steps, its health check, and room for the download.
+    pub fn attempt_seconds(&self) -> i64 {
+        const DOWNLOAD_SECONDS: i64 = 300;
+        let one = |installation: &Installation| {
+            let steps: i64 = installation.steps.iter().map(|step| i64::from(step.timeout_seconds)).sum();
+            steps + installation.health.as_ref().map_or(0, |health| i64::from(health.healthy_deadline_seconds)) + DOWNLOAD_SECONDS
+        };
+        self.installations.iter().map(one).sum::<i64>().max(60)
+    }
+
+    /// The instruction for one target.
+    pub fn order(&self, target: &PlannedTarget, ticket: &Ticket<'_>) -> Order {
+        Order {
+            attempt: attempt_id(ticket.deployment, &target.name, ticket.attempt),
+            deployment: ticket.deployment.clone(),
+            plan: ticket.plan.clone(),
+            application: self.application.clone(),
+            environment: self.environment.clone(),
+            target: target.name.clone(),
+            generation: ticket.generation,
+            expires_at_ms: ticket.expires_at_ms,
+            installations: self.installations.iter().filter(|i| target.components.contains(&i.component)).cloned().collect(),
+            variables: target.variables.clone(),
+            start_at: ticket.start_at,
+        }
+    }
+}
+
+/// What an order needs beside the plan.
+#[derive(Debug, Clone)]
+pub struct Ticket<'a> {
+    /// Which deployment.
+    pub deployment: &'a Id,
+    /// Its plan's digest; computed once, as it costs.
+    pub plan: &'a Digest,
+    /// Which try, from 1.
+    pub attempt: u32,
+    /// The fencing number.
+    pub generation: u64,
+    /// When it may no longer be begun.
+    pub expires_at_ms: Millis,
+    /// The first step to run.
+    pub start_at: usize,
+}

@@ -1,0 +1,409 @@
+//! `advance`: what is due? Never silent: something to do, something it waits on, or over.
+
+use std::collections::BTreeMap;
+
+use super::{Deployment, DueProbe, Event, Ordered, Phase, State, TargetProgress, TargetState, Then};
+use crate::Millis;
+use crate::admission::{Kind, Reason};
+use crate::deployment::order::{StepState, attempt_id};
+use crate::deployment::plan::{Plan, Purpose, Wave};
+use crate::estate::Attested;
+use crate::gate::{self, Gate, Verdict, WaitingOn};
+use crate::ids::{Id, Name};
+use crate::limits;
+
+/// What is known to a deployment beside itself. The shell gathers it; nothing here asks for more.
+#[derive(Debug, Clone, Copy)]
+pub struct Evidence<'a> {
+    /// What stands against starting now; asked anew each time.
+    pub admission: &'a [Reason],
+    /// The fencing number it would get.
+    pub generation_next: u64,
+    /// What the targets of the current wave attest.
+    pub attested: &'a BTreeMap<Name, BTreeMap<Name, Attested>>,
+    /// A freeze that holds running work between waves.
+    pub freeze: Option<&'a FreezeInForce>,
+    /// How far the plan back is.
+    pub fallback: Option<State>,
+}
+
+/// A freeze that is in force, without an exception for this deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeInForce {
+    /// Which one.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// Its end.
+    pub until_ms: Millis,
+}
+
+/// What is due.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// These things happen now.
+    Do(Vec<Event>),
+    /// Nothing is due yet.
+    Wait(Waiting),
+    /// Nothing will ever be.
+    Over,
+}
+
+/// What a deployment waits on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// On what.
+    pub on: WaitingOn,
+    /// Until when, if time alone can lift it.
+    pub until_ms: Option<Millis>,
+    /// When to look again, whatever happens: a deadline, or the next measurement.
+    pub look_at_ms: Option<Millis>,
+}
+
+impl Deployment {
+    /// What is due now.
+    pub fn advance(&self, plan: &Plan, evidence: &Evidence<'_>, now_ms: Millis) -> Next {
+        match self.state {
+            State::Planned => wait(WaitingOn::Request, None),
+            State::AwaitingApproval | State::Scheduled | State::Queued => self.start(evidence, now_ms),
+            State::Running | State::Baking | State::Paused => self.drive(plan, evidence, now_ms),
+            State::Failing => self.wind_down(plan, now_ms),
+            State::FallingBack => self.follow_fallback(evidence),
+            State::Succeeded | State::Failed | State::FellBack | State::FallbackFailed | State::Cancelled | State::Expired => {
+                Next::Over
+            }
+        }
+    }
+
+    /// The gates whose next measurement is due.
+    pub fn due_probes<'a>(&self, plan: &'a Plan, now_ms: Millis) -> Vec<DueProbe<'a>> {
+        if !matches!(self.state, State::Running | State::Baking) {
+            return Vec::new();
+        }
+        let due = |(key, gate): &(String, &Gate)| self.probe_at(key, gate).is_some_and(|at_ms| at_ms <= now_ms);
+        let open = self.open_gates(plan).into_iter().filter(due);
+        open.map(|(key, gate)| DueProbe { key, gate, wave: self.wave }).collect()
+    }
+
+    /// When a gate is to be measured next, if it is asked and measures.
+    fn probe_at(&self, key: &str, gate: &Gate) -> Option<Millis> {
+        let interval_ms = i64::from(gate.interval_seconds()?) * 1_000;
+        let progress = self.gates.get(key)?;
+        let full = progress.measurements.len() >= limits::MEASUREMENTS_MAX;
+        if progress.outcome.is_some() || full {
+            return None;
+        }
+        Some(progress.measurements.last().map_or(progress.since_ms, |last| last.at_ms + interval_ms))
+    }
+
+    fn start(&self, evidence: &Evidence<'_>, now_ms: Millis) -> Next {
+        if let Some(reason) = evidence.admission.iter().find(|reason| reason.kind == Kind::Never) {
+            return Next::Do(vec![Event::Expired { reason: reason.text.clone() }]);
+        }
+        let (state, on, until_ms) = match (self.not_before_ms, evidence.admission) {
+            (Some(at_ms), _) if at_ms > now_ms => (State::Scheduled, WaitingOn::Schedule, Some(at_ms)),
+            (_, []) => return Next::Do(vec![Event::Started { generation: evidence.generation_next }]),
+            (_, reasons) => {
+                let approval = reasons.iter().any(|reason| reason.kind == Kind::Authorisation);
+                let state = if approval { State::AwaitingApproval } else { State::Queued };
+                // Time alone lifts it only if time alone lifts each of the reasons.
+                let until_ms = reasons.iter().map(|reason| reason.until_ms).collect::<Option<Vec<_>>>();
+                let until_ms = until_ms.and_then(|all| all.into_iter().max());
+                let sentences = reasons.iter().map(|reason| reason.text.clone()).collect();
+                (state, WaitingOn::Admission { reasons: sentences }, until_ms)
+            }
+        };
+        if self.state == state && self.waiting.as_ref().is_some_and(|held| held.on == on) {
+            return wait(on, until_ms);
+        }
+        let codes = evidence.admission.iter().map(|reason| reason.code.as_str().to_owned()).collect();
+        Next::Do(vec![Event::Held { state, held: super::Held { on, since_ms: now_ms, until_ms }, codes }])
+    }
+
+    fn drive(&self, plan: &Plan, evidence: &Evidence<'_>, now_ms: Millis) -> Next {
+        if let Some(events) = self.overdue(plan, now_ms) {
+            return Next::Do(events);
+        }
+        if self.failures() as usize > plan.failures_max {
+            return Next::Do(vec![self.too_many_failures(plan)]);
+        }
+        if let Some(pause) = &self.pause {
+            return hold(pause, evidence);
+        }
+        let Some(wave) = plan.waves.get(self.wave as usize) else {
+            return Next::Do(vec![Event::Succeeded { empty: true }]);
+        };
+        match self.phase {
+            Phase::Entry => self.enter(plan, wave, evidence, now_ms),
+            Phase::Targets => self.gather(plan),
+            Phase::Verification => self.verify(plan, now_ms),
+        }
+    }
+
+    fn enter(&self, plan: &Plan, wave: &Wave, evidence: &Evidence<'_>, now_ms: Millis) -> Next {
+        // Going back is exempt from freezes.
+        if let (Some(freeze), Purpose::Forward) = (evidence.freeze, self.purpose) {
+            let reason = format!("freeze \"{}\" is in force; the wave in flight has finished", freeze.name);
+            return Next::Do(vec![Event::Paused { by: "the freeze".into(), reason, freeze: Some(freeze.id.clone()) }]);
+        }
+        match self.ask(plan, now_ms) {
+            Asked::Next(next) => next,
+            Asked::Passed(mut events) => {
+                events.push(self.begin(plan, wave, evidence));
+                Next::Do(events)
+            }
+        }
+    }
+
+    fn begin(&self, plan: &Plan, wave: &Wave, evidence: &Evidence<'_>) -> Event {
+        let (mut ordered, mut already_current) = (Vec::new(), Vec::new());
+        for target in &wave.targets {
+            match self.targets.get(&target.name) {
+                // Excluded before its turn came.
+                Some(progress) if progress.state != TargetState::Pending => {}
+                Some(_) if plan.is_current(target, evidence.attested.get(&target.name)) => {
+                    already_current.push(target.name.clone());
+                }
+                Some(progress) => {
+                    let attempt = attempt_id(&self.id, &target.name, progress.attempt + 1);
+                    ordered.push(Ordered { target: target.name.clone(), attempt });
+                }
+                None => {}
+            }
+        }
+        Event::WaveStarted { wave: self.wave, ordered, already_current }
+    }
+
+    fn gather(&self, plan: &Plan) -> Next {
+        let of_wave = || self.targets.values().filter(|progress| progress.wave == self.wave);
+        let in_flight = of_wave().filter(|progress| progress.state.is_in_flight()).count() as u32;
+        if in_flight > 0 {
+            let look_at_ms = of_wave().filter_map(|progress| due_by(plan, progress)).min();
+            return Next::Wait(Waiting { on: WaitingOn::Targets { count: in_flight }, until_ms: None, look_at_ms });
+        }
+        let asking: Vec<Name> =
+            of_wave().filter(|progress| progress.state == TargetState::Unknown).map(|progress| progress.target.clone()).collect();
+        if !asking.is_empty() {
+            return wait(WaitingOn::Answer { targets: asking, question: self.question() }, None);
+        }
+        let failed = of_wave().filter(|progress| progress.state.is_failure()).count() as u32;
+        let healthy = of_wave().filter(|progress| progress.state.is_good()).count() as u32;
+        // All failed within a generous budget is failure all the same: at least one success is required.
+        if healthy == 0 && failed > 0 {
+            let reason = format!("no target of wave {} succeeded; {}", self.wave + 1, self.first_failure());
+            return Next::Do(vec![self.failing(plan, reason)]);
+        }
+        Next::Do(vec![Event::WaveHealthy { wave: self.wave, healthy, failed }])
+    }
+
+    fn verify(&self, plan: &Plan, now_ms: Millis) -> Next {
+        match self.ask(plan, now_ms) {
+            Asked::Next(next) => next,
+            Asked::Passed(mut events) => {
+                let last = self.wave + 1 == self.waves;
+                let missing: Vec<Name> = self
+                    .targets
+                    .values()
+                    .filter(|progress| !progress.state.is_good())
+                    .map(|progress| progress.target.clone())
+                    .collect();
+                match (last, missing.is_empty()) {
+                    (false, _) => events.push(Event::WaveCompleted { wave: self.wave }),
+                    (true, true) => events.push(Event::Succeeded { empty: false }),
+                    // Succeeded means every target; what the budget forgave must be made good or taken out by a person.
+                    (true, false) if events.is_empty() => {
+                        let question = "retry or exclude them; success means every target of the frozen set".into();
+                        return wait(WaitingOn::Answer { targets: missing, question }, None);
+                    }
+                    (true, false) => {}
+                }
+                Next::Do(events)
+            }
+        }
+    }
+
+    /// Asks the open gates. They close together, so that a metric is watched for as long as its bake lasts.
+    fn ask(&self, plan: &Plan, now_ms: Millis) -> Asked {
+        let gates = self.open_gates(plan);
+        let unopened: Vec<Event> = gates
+            .iter()
+            .filter(|(key, _)| !self.gates.contains_key(key))
+            .map(|(key, gate)| Event::GateOpened { gate: key.clone(), name: gate.name() })
+            .collect();
+        if !unopened.is_empty() {
+            return Asked::Next(Next::Do(unopened));
+        }
+        let samples = gates.iter().filter_map(|(key, _)| self.gates.get(key)).flat_map(|gate| &gate.measurements);
+        let samples = samples.map(|measurement| measurement.samples).max().unwrap_or(0);
+        let (mut closing, mut held) = (Vec::new(), None);
+        for (key, gate) in &gates {
+            let Some(progress) = self.gates.get(key).filter(|progress| progress.outcome.is_none()) else { continue };
+            let evidence = gate::Evidence {
+                since_ms: progress.since_ms,
+                approvals: &progress.approvals,
+                measurements: &progress.measurements,
+                samples,
+            };
+            let close = |passed, sentence| Event::GateClosed { gate: key.clone(), name: gate.name(), passed, sentence };
+            match gate.verdict(&evidence, now_ms) {
+                Verdict::Pass(sentence) => closing.push(close(true, sentence)),
+                Verdict::Fail(sentence) => {
+                    let failing = self.failing(plan, sentence.clone());
+                    return Asked::Next(Next::Do(vec![close(false, sentence), failing]));
+                }
+                Verdict::Hold { waiting_on, until_ms } => held = held.or(Some((waiting_on, until_ms))),
+            }
+        }
+        match held {
+            None => Asked::Passed(closing),
+            Some((on, until_ms)) => {
+                let look_at_ms = gates.iter().filter_map(|(key, gate)| self.probe_at(key, gate)).min();
+                Asked::Next(Next::Wait(Waiting { on, until_ms, look_at_ms }))
+            }
+        }
+    }
+
+    /// Targets that did not answer, or did not end, in time.
+    fn overdue(&self, plan: &Plan, now_ms: Millis) -> Option<Vec<Event>> {
+        if self.in_flight() == 0 {
+            return None;
+        }
+        let late = |state: TargetState| -> Vec<Name> {
+            let late = |progress: &&TargetProgress| {
+                progress.state == state && due_by(plan, progress).is_some_and(|due_ms| due_ms <= now_ms)
+            };
+            self.targets.values().filter(late).map(|progress| progress.target.clone()).collect()
+        };
+        let mut events = Vec::new();
+        let silent = late(TargetState::Ordered);
+        if !silent.is_empty() {
+            let detail = format!("no answer within {} s", plan.unreachable_after_seconds);
+            events.push(Event::TargetsOverdue { targets: silent, state: TargetState::Unreachable, detail });
+        }
+        let slow = late(TargetState::InProgress);
+        if !slow.is_empty() {
+            let detail = format!("not done within {} s", plan.attempt_seconds());
+            events.push(Event::TargetsOverdue { targets: slow, state: TargetState::TimedOut, detail });
+        }
+        (!events.is_empty()).then_some(events)
+    }
+
+    fn too_many_failures(&self, plan: &Plan) -> Event {
+        let reason = format!("{} targets failed, {} tolerated; {}", self.failures(), plan.failures_max, self.first_failure());
+        self.failing(plan, reason)
+    }
+
+    fn failing(&self, plan: &Plan, reason: String) -> Event {
+        let then = match (plan.on_failure, self.purpose) {
+            (crate::deployment::strategy::OnFailure::FallBack, Purpose::Forward) => Then::FallBack,
+            (crate::deployment::strategy::OnFailure::Stop, _) | (_, Purpose::Fallback) => Then::Fail,
+        };
+        Event::Failing { reason, then, by: None }
+    }
+
+    fn first_failure(&self) -> String {
+        let failed =
+            self.targets.values().filter(|progress| progress.state.is_failure()).min_by_key(|progress| progress.changed_at_ms);
+        failed.map_or_else(String::new, |progress| {
+            format!("{}: {}", progress.target, progress.detail.as_deref().unwrap_or(progress.state.as_str()))
+        })
+    }
+
+    fn question(&self) -> String {
+        let step = self.targets.values().flat_map(|progress| &progress.steps).find(|step| step.state == StepState::Unknown);
+        let name = step.map_or("a step", |step| step.name.as_str());
+        format!("did step \"{name}\" run? It must not run twice")
+    }
+
+    fn wind_down(&self, plan: &Plan, now_ms: Millis) -> Next {
+        if let Some(events) = self.overdue(plan, now_ms) {
+            return Next::Do(events);
+        }
+        if self.in_flight() > 0 {
+            let look_at_ms = self.targets.values().filter_map(|progress| due_by(plan, progress)).min();
+            return Next::Wait(Waiting { on: WaitingOn::Targets { count: self.in_flight() }, until_ms: None, look_at_ms });
+        }
+        let (reason, then) = self.failure.as_ref().map_or(("", Then::Fail), |failure| (failure.reason.as_str(), failure.then));
+        let untouched = self.targets.values().all(|progress| progress.attempt == 0);
+        let irreversible = (then == Then::FallBack).then(|| self.passed_irreversible(plan)).flatten();
+        match (then, &self.fallback_plan, irreversible) {
+            (Then::Cancel, _, _) => Next::Do(vec![Event::Cancelled {
+                by: self.failure.as_ref().and_then(|failure| failure.by.clone()).unwrap_or_default(),
+            }]),
+            (Then::Fail, _, _) | (_, None, _) => Next::Do(vec![Event::Failed { reason: reason.to_owned() }]),
+            (Then::FallBack | Then::FallBackAnyway, Some(_), _) if untouched || self.fallback.is_some() => {
+                Next::Do(vec![Event::Failed { reason: reason.to_owned() }])
+            }
+            (Then::FallBack | Then::FallBackAnyway, Some(_), Some((target, step))) => {
+                let question = format!("step \"{step}\" cannot be taken back; fall back all the same, or stop here?");
+                wait(WaitingOn::Answer { targets: vec![target], question }, None)
+            }
+            (Then::FallBack | Then::FallBackAnyway, Some(_), None) => {
+                Next::Do(vec![Event::FallbackStarted { deployment: self.fallback_id() }])
+            }
+        }
+    }
+
+    /// The first target on which a step marked irreversible began.
+    fn passed_irreversible(&self, plan: &Plan) -> Option<(Name, String)> {
+        let marked = plan.installations.iter().flat_map(|i| i.steps.iter().map(|step| (&i.component, step)));
+        let marked: Vec<_> = marked.filter(|(_, step)| step.irreversible).collect();
+        if marked.is_empty() {
+            return None;
+        }
+        let began = |progress: &TargetProgress| {
+            let begun = progress.steps.iter().filter(|step| step.state != StepState::Skipped);
+            begun.map(|step| (&step.component, &step.name)).find_map(|(component, name)| {
+                marked.iter().any(|(of, step)| *of == component && step.name == *name).then(|| name.clone())
+            })
+        };
+        self.targets.values().find_map(|progress| began(progress).map(|step| (progress.target.clone(), step)))
+    }
+
+    fn follow_fallback(&self, evidence: &Evidence<'_>) -> Next {
+        match evidence.fallback {
+            Some(State::Succeeded) => Next::Do(vec![Event::FellBack]),
+            Some(state) if state.is_terminal() => {
+                Next::Do(vec![Event::FallbackFailed { reason: format!("the plan back is {}", state.as_str().replace('_', " ")) }])
+            }
+            Some(_) | None => wait(WaitingOn::Fallback { deployment: self.fallback_id() }, None),
+        }
+    }
+}
+
+enum Asked {
+    Next(Next),
+    Passed(Vec<Event>),
+}
+
+fn wait(on: WaitingOn, until_ms: Option<Millis>) -> Next {
+    Next::Wait(Waiting { on, until_ms, look_at_ms: until_ms })
+}
+
+/// When a target in flight is overdue.
+fn due_by(plan: &Plan, progress: &TargetProgress) -> Option<Millis> {
+    match progress.state {
+        TargetState::Ordered => progress.ordered_at_ms.map(|at_ms| at_ms + i64::from(plan.unreachable_after_seconds) * 1_000),
+        TargetState::InProgress => progress.begun_at_ms.map(|at_ms| at_ms + plan.attempt_seconds() * 1_000),
+        TargetState::Pending
+        | TargetState::Healthy
+        | TargetState::Failed
+        | TargetState::TimedOut
+        | TargetState::Unreachable
+        | TargetState::Excluded
+        | TargetState::AlreadyCurrent
+        | TargetState::Cancelled
+        | TargetState::Unknown => None,
+    }
+}
+
+fn hold(pause: &super::Pause, evidence: &Evidence<'_>) -> Next {
+    match (&pause.freeze, evidence.freeze) {
+        (Some(_), None) => Next::Do(vec![Event::Resumed { by: "the end of the freeze".into() }]),
+        (Some(_), Some(freeze)) => {
+            let on = WaitingOn::Freeze { freeze: freeze.id.clone(), name: freeze.name.clone() };
+            wait(on, Some(freeze.until_ms))
+        }
+        (None, _) => wait(WaitingOn::Resume { by: pause.by.clone(), reason: pause.reason.clone() }, None),
+    }
+}

@@ -1,0 +1,169 @@
+//! `apply`: the only thing that changes a deployment. It cannot fail.
+
+use super::{Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, State, TargetState};
+use crate::Millis;
+use crate::gate::WaitingOn;
+use crate::ids::Name;
+
+impl Deployment {
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event, at_ms: Millis) {
+        // Whatever moves no longer waits; `advance` says anew what it waits on.
+        self.waiting = None;
+        match event {
+            Event::Planned { .. } => {}
+            Event::StartRequested { not_before_ms, .. } => {
+                self.not_before_ms = *not_before_ms;
+                self.state = State::Queued;
+            }
+            Event::Held { state, held, .. } => {
+                self.state = *state;
+                self.waiting = Some(held.clone());
+            }
+            Event::Started { generation } => {
+                self.generation = *generation;
+                self.state = State::Running;
+                self.started_at_ms = Some(at_ms);
+            }
+            Event::Expired { reason } => self.end(State::Expired, reason.clone(), at_ms),
+            Event::GateOpened { gate, .. } => self.open(gate, at_ms),
+            Event::GateApproved { gate, by } => {
+                self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).approvals.push(by.clone());
+            }
+            Event::Measured { gate, measurement } => {
+                self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).measurements.push(measurement.clone());
+            }
+            Event::GateClosed { gate, name, passed, sentence } => {
+                let outcome = GateOutcome { passed: *passed, sentence: sentence.clone(), at_ms };
+                self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).outcome = Some(outcome);
+                let word = if *passed { "passed" } else { "failed" };
+                self.decided_by.push(format!("{name} {word} after wave {}: {sentence}", self.wave + 1));
+            }
+            Event::WaveStarted { ordered, already_current, .. } => {
+                self.phase = Phase::Targets;
+                for order in ordered {
+                    self.order(&order.target, 0, at_ms);
+                }
+                for target in already_current {
+                    self.put(target, TargetState::AlreadyCurrent, None, at_ms);
+                }
+            }
+            Event::TargetReported { target, state, steps, detail, .. } => {
+                self.put(target, *state, detail.clone(), at_ms);
+                if let Some(progress) = self.targets.get_mut(target) {
+                    progress.begun_at_ms.get_or_insert(at_ms);
+                    progress.steps.clone_from(steps);
+                }
+            }
+            Event::TargetsOverdue { targets, state, detail } => {
+                for target in targets {
+                    self.put(target, *state, Some(detail.clone()), at_ms);
+                }
+            }
+            Event::WaveHealthy { wave, .. } => {
+                self.phase = Phase::Verification;
+                if *wave + 1 == self.waves {
+                    self.state = State::Baking;
+                }
+            }
+            Event::WaveCompleted { wave } => {
+                self.wave = wave + 1;
+                self.phase = Phase::Entry;
+            }
+            Event::Paused { by, reason, freeze } => {
+                self.state = State::Paused;
+                self.pause = Some(Pause { by: by.clone(), reason: reason.clone(), freeze: freeze.clone(), since_ms: at_ms });
+            }
+            Event::Resumed { .. } => {
+                self.pause = None;
+                self.state = self.moving();
+            }
+            Event::TargetRetried { target, start_at, .. } => self.order(target, *start_at, at_ms),
+            Event::TargetExcluded { target, by, reason } => {
+                self.put(target, TargetState::Excluded, Some(format!("excluded by {by}: {reason}")), at_ms);
+            }
+            Event::TargetFailed { target, by } => {
+                self.put(target, TargetState::Failed, Some(format!("{by} decided that it has failed")), at_ms);
+            }
+            Event::Failing { reason, then, by } => {
+                self.state = State::Failing;
+                self.ended_at_ms = None;
+                self.pause = None;
+                self.failure = Some(Failure { reason: reason.clone(), by: by.clone(), then: *then, at_ms });
+                self.decided_by.push(reason.clone());
+            }
+            Event::FallbackStarted { deployment } => {
+                self.state = State::FallingBack;
+                self.ended_at_ms = None;
+                self.fallback = Some(deployment.clone());
+            }
+            Event::FellBack => self.end(State::FellBack, "fell back".into(), at_ms),
+            Event::FallbackFailed { reason } => self.end(State::FallbackFailed, reason.clone(), at_ms),
+            Event::Succeeded { .. } => {
+                self.state = State::Succeeded;
+                self.ended_at_ms = Some(at_ms);
+            }
+            Event::Failed { reason } => self.end(State::Failed, reason.clone(), at_ms),
+            Event::Cancelled { by } => self.end(State::Cancelled, format!("cancelled by {by}"), at_ms),
+        }
+    }
+
+    /// Notes what it waits on, where only that has changed; this is shown, not decided upon, and so is no event.
+    pub fn note_waiting(&mut self, on: &WaitingOn, until_ms: Option<Millis>, now_ms: Millis) {
+        let since_ms = self.waiting.as_ref().filter(|held| held.on == *on).map_or(now_ms, |held| held.since_ms);
+        self.waiting = Some(Held { on: on.clone(), since_ms, until_ms });
+    }
+
+    /// Running, or baking once the last wave is up.
+    fn moving(&self) -> State {
+        match self.phase {
+            Phase::Verification if self.wave + 1 == self.waves => State::Baking,
+            Phase::Verification | Phase::Entry | Phase::Targets => State::Running,
+        }
+    }
+
+    fn open(&mut self, gate: &str, at_ms: Millis) {
+        self.gates.entry(gate.to_owned()).or_insert_with(|| blank(at_ms));
+    }
+
+    fn end(&mut self, state: State, reason: String, at_ms: Millis) {
+        self.state = state;
+        self.pause = None;
+        self.ended_at_ms = Some(at_ms);
+        if self.decided_by.last() != Some(&reason) {
+            self.decided_by.push(reason);
+        }
+    }
+
+    fn order(&mut self, target: &Name, start_at: usize, at_ms: Millis) {
+        self.put(target, TargetState::Ordered, None, at_ms);
+        if let Some(progress) = self.targets.get_mut(target) {
+            progress.attempt += 1;
+            progress.ordered_at_ms = Some(at_ms);
+            progress.begun_at_ms = None;
+            progress.start_at = start_at;
+            progress.steps.clear();
+        }
+        // A retry after the wave was found healthy asks its gates again only for what is left: the wave has not ended yet.
+        if self.phase == Phase::Verification {
+            self.phase = Phase::Targets;
+            self.state = State::Running;
+        }
+    }
+
+    fn put(&mut self, target: &Name, state: TargetState, detail: Option<String>, at_ms: Millis) {
+        let Some(progress) = self.targets.get_mut(target) else { return };
+        let before = std::mem::replace(&mut progress.state, state);
+        progress.detail = detail;
+        progress.changed_at_ms = at_ms;
+        if let Some(count) = self.counts.get_mut(&before) {
+            *count = count.saturating_sub(1);
+        }
+        self.counts.retain(|_, count| *count > 0);
+        *self.counts.entry(state).or_insert(0) += 1;
+    }
+}
+
+fn blank(at_ms: Millis) -> GateProgress {
+    GateProgress { since_ms: at_ms, approvals: Vec::new(), measurements: Vec::new(), outcome: None }
+}

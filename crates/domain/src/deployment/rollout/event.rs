@@ -1,0 +1,162 @@
+//! What happens to a deployment.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Held, State, TargetState, Then};
+use crate::Millis;
+use crate::deployment::order::{AttemptId, StepReport};
+use crate::gate::Measurement;
+use crate::ids::{Digest, Id, Name, Version};
+
+/// An order given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ordered {
+    /// To whom.
+    pub target: Name,
+    /// Its ticket.
+    pub attempt: AttemptId,
+}
+
+/// An event in the stream of a deployment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields are those of the deployment; each variant says what happened")]
+pub enum Event {
+    /// The plan stands.
+    Planned { plan: Digest, fallback_plan: Option<Digest>, versions: BTreeMap<Name, Version>, targets: u32, waves: u32 },
+    /// Somebody asked to start it.
+    StartRequested { by: String, not_before_ms: Option<Millis> },
+    /// It waits to start, and on what.
+    Held { state: State, held: Held, codes: Vec<String> },
+    /// It was admitted and holds its place.
+    Started { generation: u64 },
+    /// It can never start.
+    Expired { reason: String },
+    /// A gate was asked for the first time.
+    GateOpened { gate: String, name: String },
+    /// A person said yes at a gate.
+    GateApproved { gate: String, by: Name },
+    /// A gate measured.
+    Measured { gate: String, measurement: Measurement },
+    /// A gate gave its final answer.
+    GateClosed { gate: String, name: String, passed: bool, sentence: String },
+    /// A wave began: orders are out, and some targets had nothing to do.
+    WaveStarted { wave: u32, ordered: Vec<Ordered>, already_current: Vec<Name> },
+    /// A target answered.
+    TargetReported { target: Name, attempt: AttemptId, state: TargetState, steps: Vec<StepReport>, detail: Option<String> },
+    /// Targets did not answer, or did not end, in time.
+    TargetsOverdue { targets: Vec<Name>, state: TargetState, detail: String },
+    /// Every target of a wave is where it should be, within the budget; the gates after it open.
+    WaveHealthy { wave: u32, healthy: u32, failed: u32 },
+    /// A wave and its gates are done; the next one is asked.
+    WaveCompleted { wave: u32 },
+    /// It holds.
+    Paused { by: String, reason: String, freeze: Option<Id> },
+    /// It goes on.
+    Resumed { by: String },
+    /// A target gets another try.
+    TargetRetried { target: Name, attempt: AttemptId, start_at: usize, by: String, reason: String },
+    /// A target left the frozen set.
+    TargetExcluded { target: Name, by: String, reason: String },
+    /// A person said that a target's uncertain step counts as failed.
+    TargetFailed { target: Name, by: String },
+    /// It failed or was stopped; no more orders.
+    Failing { reason: String, then: Then, by: Option<String> },
+    /// The plan back starts.
+    FallbackStarted { deployment: Id },
+    /// The plan back has ended well.
+    FellBack,
+    /// The plan back has ended badly.
+    FallbackFailed { reason: String },
+    /// Every target of the frozen set has the package.
+    Succeeded { empty: bool },
+    /// It ended short of that.
+    Failed { reason: String },
+    /// It was stopped.
+    Cancelled { by: String },
+}
+
+impl Event {
+    /// One sentence for people, without a full stop and without the actor.
+    pub fn describe(&self) -> String {
+        match self {
+            Event::Planned { plan, targets, waves, .. } => {
+                format!("planned {targets} targets in {waves} waves as plan {}", plan.short())
+            }
+            Event::StartRequested { by, .. } => format!("{by} asked to start it"),
+            Event::Held { held, .. } => held.on.sentence(),
+            Event::Started { generation } => format!("admitted and started as generation {generation}"),
+            Event::Expired { reason } => format!("can no longer start: {reason}"),
+            Event::GateOpened { name, .. } => format!("gate {name} opened for asking"),
+            Event::GateApproved { by, .. } => format!("{by} said yes at the gate"),
+            Event::Measured { measurement, .. } => format!("measured {}", measurement.detail),
+            Event::GateClosed { name, passed: true, sentence, .. } => format!("gate {name} passed, {sentence}"),
+            Event::GateClosed { name, sentence, .. } => format!("gate {name} failed, {sentence}"),
+            Event::WaveStarted { wave, ordered, already_current } => {
+                format!("wave {} began: {} ordered, {} already current", wave + 1, ordered.len(), already_current.len())
+            }
+            Event::TargetReported { target, state, detail, .. } => {
+                let why = detail.as_deref().map(|detail| format!(", {detail}")).unwrap_or_default();
+                format!("{target} is {}{why}", state.as_str().replace('_', " "))
+            }
+            Event::TargetsOverdue { targets, state, detail } => {
+                format!("{} targets are {}, {detail}", targets.len(), state.as_str().replace('_', " "))
+            }
+            Event::WaveHealthy { wave, healthy, failed } => {
+                format!("wave {} is up: {healthy} healthy, {failed} failed", wave + 1)
+            }
+            Event::WaveCompleted { wave } => format!("wave {} is complete", wave + 1),
+            Event::Paused { by, reason, .. } if reason.is_empty() => format!("paused by {by}"),
+            Event::Paused { by, reason, .. } => format!("paused by {by}: {reason}"),
+            Event::Resumed { by } => format!("resumed by {by}"),
+            Event::TargetRetried { target, by, reason, .. } => format!("{target} tries again, asked by {by}: {reason}"),
+            Event::TargetExcluded { target, by, reason } => format!("{target} was excluded by {by}: {reason}"),
+            Event::TargetFailed { target, by } => format!("{by} decided that {target} has failed"),
+            Event::Failing { reason, by: Some(by), .. } => format!("stopped by {by}: {reason}"),
+            Event::Failing { reason, .. } => format!("failing: {reason}"),
+            Event::FallbackStarted { deployment } => format!("falling back with {deployment}"),
+            Event::FellBack => "fell back".into(),
+            Event::FallbackFailed { reason } => format!("falling back failed: {reason}"),
+            Event::Succeeded { empty: true } => "succeeded, with no target to do anything on".into(),
+            Event::Succeeded { .. } => "succeeded".into(),
+            Event::Failed { reason } => format!("failed: {reason}"),
+            Event::Cancelled { by } => format!("cancelled by {by}"),
+        }
+    }
+
+    /// The targets whose rows change with it.
+    pub fn touched(&self) -> Vec<&Name> {
+        match self {
+            Event::WaveStarted { ordered, already_current, .. } => {
+                ordered.iter().map(|order| &order.target).chain(already_current).collect()
+            }
+            Event::TargetReported { target, .. }
+            | Event::TargetRetried { target, .. }
+            | Event::TargetExcluded { target, .. }
+            | Event::TargetFailed { target, .. } => vec![target],
+            Event::TargetsOverdue { targets, .. } => targets.iter().collect(),
+            Event::Planned { .. }
+            | Event::StartRequested { .. }
+            | Event::Held { .. }
+            | Event::Started { .. }
+            | Event::Expired { .. }
+            | Event::GateOpened { .. }
+            | Event::GateApproved { .. }
+            | Event::Measured { .. }
+            | Event::GateClosed { .. }
+            | Event::WaveHealthy { .. }
+            | Event::WaveCompleted { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::Failing { .. }
+            | Event::FallbackStarted { .. }
+            | Event::FellBack
+            | Event::FallbackFailed { .. }
+            | Event::Succeeded { .. }
+            | Event::Failed { .. }
+            | Event::Cancelled { .. } => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A strategy cuts a fleet into waves. It is asked once, when the plan is made; no strategy has a path of its own afterwards.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::gate::Gate;
+use crate::limits;
+use crate::refusal::{Code, Refusal};
+
+/// So many targets, or so many of a hundred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "AmountText", into = "AmountText")]
+#[schemars(with = "AmountText")]
+pub enum Amount {
+    /// A number of targets.
+    Count(u32),
+    /// A percentage of the fleet, 0 to 100.
+    Percent(u32),
+}
+
+/// How an [`Amount`] is written: `3` or `"25%"`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum AmountText {
+    /// A number of targets.
+    Count(u32),
+    /// A percentage, such as `25%`.
+    Percent(String),
+}
+
+impl TryFrom<AmountText> for Amount {
+    type Error = Refusal;
+
+    fn try_from(text: AmountText) -> Result<Amount, Refusal> {
+        match text {
+            AmountText::Count(count) => Ok(Amount::Count(count)),
+            AmountText::Percent(text) => match text.strip_suffix('%').map(str::parse::<u32>) {
+                Some(Ok(percent @ 0..=100)) => Ok(Amount::Percent(percent)),
+                _ => Err(Refusal::new(
+                    Code::OutOfRange,
+                    format!("\"{}\" is not an amount", crate::ids::clip(&text)),
+                    "use a number such as 3 or a percentage such as 25%",
+                )),
+            },
+        }
+    }
+}
+
+impl From<Amount> for AmountText {
+    fn from(amount: Amount) -> AmountText {
+        match amount {
+            Amount::Count(count) => AmountText::Count(count),
+            Amount::Percent(percent) => AmountText::Percent(format!("{percent}%")),
+        }
+    }
+}
+
+impl std::fmt::Display for Amount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Amount::Count(count) => write!(f, "{count}"),
+            Amount::Percent(percent) => write!(f, "{percent} %"),
+        }
+    }
+}
+
+impl Amount {
+    /// As a batch: a percentage rounds down, and a batch is at least 1.
+    pub fn batch_of(self, fleet: usize) -> usize {
+        match self {
+            Amount::Count(count) => (count as usize).max(1),
+            Amount::Percent(percent) => (fleet * percent as usize / 100).max(1),
+        }
+    }
+
+    /// As a minimum that must stay healthy: a percentage rounds up.
+    pub fn minimum_of(self, fleet: usize) -> usize {
+        match self {
+            Amount::Count(count) => count as usize,
+            Amount::Percent(percent) => (fleet * percent as usize).div_ceil(100),
+        }
+    }
+
+    /// As a failure budget: a percentage rounds down, and 0 trips at the first failure.
+    pub fn budget_of(self, fleet: usize) -> usize {
+        match self {
+            Amount::Count(count) => count as usize,
+            Amount::Percent(percent) => fleet * percent as usize / 100,
+        }
+    }
+
+    /// As the canary of a fleet: the nearest count, ties to the larger, with at least one canary and one stable target where
+    /// there is more than one target and the percentage is neither 0 nor 100.
+    pub fn canary_of(self, fleet: usize) -> usize {
+        match self {
+            Amount::Count(count) => (count as usize).min(fleet),
+            Amount::Percent(0) => 0,
+            Amount::Percent(100) => fleet,
+            Amount::Percent(percent) => {
+                let nearest = (fleet * percent as usize * 2 + 100) / 200;
+                if fleet > 1 { nearest.clamp(1, fleet - 1) } else { nearest }
+            }
+        }
+    }
+}
+
+/// How a deployment goes about its fleet: how it is cut, what must hold between, and when it gives up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Strategy {
+    /// How the fleet is cut.
+    #[serde(default)]
+    pub cut: Cut,
+    /// Gates before the first wave.
+    #[serde(default)]
+    pub before: Vec<Gate>,
+    /// Gates after each wave, the last included.
+    #[serde(default)]
+    pub after_each: Vec<Gate>,
+    /// Gates after the first wave, beside those of `after_each`.
+    #[serde(default)]
+    pub after_first: Vec<Gate>,
+    /// Failed targets tolerated; trips when there are more.
+    #[serde(default = "none")]
+    pub max_failures: Amount,
+    /// Seconds until a target that does not answer counts as unreachable.
+    #[serde(default = "unreachable_default")]
+    pub unreachable_after_seconds: u32,
+    /// What happens when it fails.
+    #[serde(default)]
+    pub on_failure: OnFailure,
+}
+
+fn none() -> Amount {
+    Amount::Count(0)
+}
+
+fn unreachable_default() -> u32 {
+    limits::UNREACHABLE_SECONDS
+}
+
+/// What happens when a deployment fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnFailure {
+    /// The fallback plan starts by itself, once.
+    #[default]
+    FallBack,
+    /// It stops where it is.
+    Stop,
+}
+
+/// How a fleet is cut into waves.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Cut {
+    /// One wave.
+    #[default]
+    AllAtOnce,
+    /// Batch after batch; the last entry repeats.
+    Rolling {
+        /// Sizes, each of the whole fleet.
+        batches: Vec<Amount>,
+    },
+    /// A few first, then more.
+    Canary {
+        /// The first wave.
+        first: Amount,
+        /// How many have it after each further wave, the canary included. The rest follows at the end.
+        then: Vec<Amount>,
+    },
+}
+
+impl Cut {
+    /// Its name for people.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Cut::AllAtOnce => "all at once",
+            Cut::Rolling { .. } => "rolling",
+            Cut::Canary { .. } => "canary",
+        }
+    }
+
+    /// The sizes of the waves of a fleet; they add up to it and none is 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::TooLarge`] if there would be more than [`limits::WAVES_MAX`] waves.
+    pub fn sizes(&self, fleet: usize) -> Result<Vec<usize>, Refusal> {
+        let mut sizes = Vec::new();
+        let mut done = 0;
+        let mut push = |size: usize| {
+            let size = size.min(fleet - done);
+            if size > 0 {
+                sizes.push(size);
+                done += size;
+            }
+            done < fleet && sizes.len() <= limits::WAVES_MAX
+        };
+        match self {
+            Cut::AllAtOnce => {
+                push(fleet);
+            }
+            Cut::Rolling { batches } => {
+                let last = batches.last().copied().unwrap_or(Amount::Percent(100));
+                let mut batches = batches.iter().copied();
+                while push(batches.next().unwrap_or(last).batch_of(fleet)) {}
+            }
+            Cut::Canary { first, then } => {
+                let mut reached = first.canary_of(fleet).max(1);
+                let mut more = push(reached);
+                for amount in then {
+                    let goal = amount.canary_of(fleet);
+                    if more && goal > reached {
+                        more = push(goal - reached);
+                        reached = goal;
+                    }
+                }
+                push(fleet);
+            }
+        }
+        if sizes.len() > limits::WAVES_MAX {
+            return Err(Refusal::new(
+                Code::TooLarge,
+                format!("{fleet} targets would make more than {} waves", limits::WAVES_MAX),
+                "use larger batches, or a percentage",
+            )
+            .at("strategy.cut"));
+        }
+        Ok(sizes)
+    }
+}
+
+impl Strategy {
+    /// The plain strategy: everything at once, and back if it fails.
+    pub fn all_at_once() -> Strategy {
+        Strategy {
+            cut: Cut::AllAtOnce,
+            before: Vec::new(),
+            after_each: Vec::new(),
+            after_first: Vec::new(),
+            max_failures: none(),
+            unreachable_after_seconds: unreachable_default(),
+            on_failure: OnFailure::FallBack,
+        }
+    }
+
+    /// Checks what serde cannot.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::OutOfRange`], [`Code::TooLarge`] or [`Code::Malformed`], at the field.
+    pub fn check(&self) -> Result<(), Refusal> {
+        if !(1..=limits::ORDER_SECONDS_MAX).contains(&self.unreachable_after_seconds) {
+            let what = format!("unreachable_after_seconds is {}", self.unreachable_after_seconds);
+            let remedy = format!("use 1 to {}", limits::ORDER_SECONDS_MAX);
+            return Err(Refusal::new(Code::OutOfRange, what, remedy).at("strategy.unreachable_after_seconds"));
+        }
+        for (side, gates) in [("before", &self.before), ("after_each", &self.after_each), ("after_first", &self.after_first)] {
+            if gates.len() > limits::GATES_MAX {
+                let remedy = format!("use at most {}", limits::GATES_MAX);
+                return Err(Refusal::new(Code::TooLarge, format!("{} gates", gates.len()), remedy).at(format!("strategy.{side}")));
+            }
+            for (index, gate) in gates.iter().enumerate() {
+                gate.check().map_err(|refusal| refusal.at(format!("strategy.{side}[{index}]")))?;
+            }
+        }
+        self.bake_can_count()
+    }
+
+    /// A bake that asks for requests needs a metric beside it that counts them.
+    fn bake_can_count(&self) -> Result<(), Refusal> {
+        let asks = |gates: &[Gate]| gates.iter().any(|gate| matches!(gate, Gate::Bake(bake) if bake.samples_at_least > 0));
+        let counts = |gates: &[Gate]| gates.iter().any(|gate| matches!(gate, Gate::Metric(_)));
+        let first_ok = !asks(&self.after_first) || counts(&self.after_first) || counts(&self.after_each);
+        let each_ok = !asks(&self.after_each) || counts(&self.after_each);
+        if first_ok && each_ok {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::Malformed,
+            "a bake asks for requests, but no metric gate beside it counts any",
+            "add a metric gate with a denominator, or leave samples_at_least out",
+        )
+        .at("strategy"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(cut: &str, fleet: usize, sizes: &str) {
+        let cut: Cut = serde_json::from_str(cut).expect("a cut");
+        let found: Vec<String> = cut.sizes(fleet).expect("few waves").iter().map(ToString::to_string).collect();
+        assert_eq!(found.join(" "), sizes);
+    }
+
+    #[test]
+    fn a_strategy_only_cuts() {
+        check(r#""all_at_once""#, 12, "12");
+        check(r#"{"rolling":{"batches":[1,"25%"]}}"#, 12, "1 3 3 3 2");
+        check(r#"{"rolling":{"batches":["10%"]}}"#, 5, "1 1 1 1 1");
+        check(r#"{"canary":{"first":1,"then":["25%"]}}"#, 12, "1 2 9");
+        check(r#"{"canary":{"first":"1%","then":["50%","100%"]}}"#, 1, "1");
+        check(r#"{"canary":{"first":"10%","then":[]}}"#, 2, "1 1");
+        check(r#""all_at_once""#, 0, "");
+    }
+
+    #[test]
+    fn amounts_round_as_the_semantics_say() {
+        assert_eq!(Amount::Percent(25).batch_of(7), 1);
+        assert_eq!(Amount::Percent(25).minimum_of(7), 2);
+        assert_eq!(Amount::Percent(25).budget_of(7), 1);
+        assert_eq!(Amount::Percent(1).batch_of(7), 1);
+        assert_eq!(Amount::Percent(50).canary_of(5), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_is_in_exactly_one_wave(fleet in 0_usize..3_000, first in 0_u32..=100, then in proptest::collection::vec(0_u32..=100, 0..5)) {
+            let cut = Cut::Canary { first: Amount::Percent(first), then: then.into_iter().map(Amount::Percent).collect() };
+            let sizes = cut.sizes(fleet).expect("few waves");
+            prop_assert_eq!(sizes.iter().sum::<usize>(), fleet);
+            prop_assert!(sizes.iter().all(|&size| size > 0));
+        }
+
+        #[test]
+        fn a_canary_leaves_somebody_behind(fleet in 2_usize..5_000, percent in 1_u32..=99) {
+            let canary = Amount::Percent(percent).canary_of(fleet);
+            prop_assert!(canary >= 1 && canary < fleet);
+        }
+    }
+}

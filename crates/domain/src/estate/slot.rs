@@ -1,0 +1,95 @@
+//! An application's place in an environment.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Millis;
+use crate::ids::{Digest, Id, Name, Version};
+use crate::limits;
+
+/// An application's place in an environment: who holds it, and what is verified there.
+///
+/// Its generation fences orders: whoever takes the place gets the next number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Slot {
+    /// Where.
+    pub environment: Name,
+    /// Of what.
+    pub application: Name,
+    /// The last fencing number given.
+    pub generation: u64,
+    /// The deployment that is at work.
+    pub holder: Option<Id>,
+    /// The last deployment that was.
+    pub last: Option<Id>,
+    /// Packages that were verified here, newest first; at most [`limits::VERIFIED_MAX`].
+    pub verified: Vec<Verified>,
+}
+
+/// A package that was verified in an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verified {
+    /// By which deployment.
+    pub deployment: Id,
+    /// What each component had.
+    pub package: BTreeMap<Name, (Version, Digest)>,
+    /// When.
+    pub at_ms: Millis,
+}
+
+/// An event in the stream of a slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields are those of the slot")]
+pub enum SlotEvent {
+    Taken { deployment: Id, generation: u64 },
+    Freed { deployment: Id },
+    Verified { deployment: Id, package: BTreeMap<Name, (Version, Digest)> },
+}
+
+impl SlotEvent {
+    /// One sentence for people, without a full stop.
+    pub fn describe(&self) -> String {
+        match self {
+            SlotEvent::Taken { deployment, generation } => format!("{deployment} took the place as generation {generation}"),
+            SlotEvent::Freed { deployment } => format!("{deployment} left the place"),
+            SlotEvent::Verified { deployment, .. } => format!("{deployment} verified its package here"),
+        }
+    }
+}
+
+impl Slot {
+    /// A place that nobody has held.
+    pub fn new(environment: Name, application: Name) -> Slot {
+        Slot { environment, application, generation: 0, holder: None, last: None, verified: Vec::new() }
+    }
+
+    /// Its id: `<environment>/<application>`.
+    pub fn id(environment: &Name, application: &Name) -> String {
+        format!("{environment}/{application}")
+    }
+
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &SlotEvent, at_ms: Millis) {
+        match event {
+            SlotEvent::Taken { deployment, generation } => {
+                self.holder = Some(deployment.clone());
+                self.last = Some(deployment.clone());
+                self.generation = *generation;
+            }
+            SlotEvent::Freed { deployment } => {
+                if self.holder.as_ref() == Some(deployment) {
+                    self.holder = None;
+                }
+            }
+            SlotEvent::Verified { deployment, package } => {
+                self.verified.retain(|verified| verified.package != *package);
+                let verified = Verified { deployment: deployment.clone(), package: package.clone(), at_ms };
+                self.verified.insert(0, verified);
+                self.verified.truncate(limits::VERIFIED_MAX);
+            }
+        }
+    }
+}

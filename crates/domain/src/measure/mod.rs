@@ -1,0 +1,3 @@
+//! What happened, as figures.
+
+pub mod dora;

@@ -1,0 +1,102 @@
+//! Reading events: by position, by stream, and backwards.
+
+use tidegate_domain::Millis;
+use tidegate_domain::event::{Actor, Noun, Stream};
+
+use crate::db::{Bind, Row};
+use crate::records::rows_limit;
+use crate::{Fault, Store, chain};
+
+/// What happened, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its place among all events: 1 to head without a hole.
+    pub position: u64,
+    /// Its stream.
+    pub stream: Stream,
+    /// Its place in the stream, from 1.
+    pub version: u64,
+    /// The variant's name in snake case.
+    pub kind: String,
+    /// Who caused it.
+    pub actor: Actor,
+    /// What led to it.
+    pub cause: String,
+    /// When.
+    pub at_ms: Millis,
+    /// Canonical JSON of the variant's fields.
+    pub body: String,
+    /// SHA-256 in hexadecimal over the canonical JSON of stream, version, kind, actor, cause, instant, body and `previous`.
+    pub hash: String,
+    /// The hash of the event before it in the stream; 64 zeros in the first one.
+    pub previous: String,
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT position, stream, version, kind, actor, cause, at_ms, body, hash, previous FROM events ", $rest)
+    };
+}
+
+impl Store {
+    /// Events after `position`, in order. Never skips one that is committed later: see `group.rs`.
+    pub async fn events_after(&self, position: u64, limit: u32) -> Result<Vec<EventRow>, Fault> {
+        let sql = select!("WHERE position > $1 ORDER BY position LIMIT $2");
+        self.events(sql, vec![Bind::Int(number(position)), rows_limit(limit)]).await
+    }
+
+    /// Events of one stream after `after_version`, in order.
+    pub async fn events_of(&self, stream: &Stream, after_version: u64, limit: u32) -> Result<Vec<EventRow>, Fault> {
+        let sql = select!("WHERE stream = $1 AND version > $2 ORDER BY version LIMIT $3");
+        self.events(sql, vec![Bind::from(stream.to_string()), Bind::Int(number(after_version)), rows_limit(limit)]).await
+    }
+
+    /// Events before `position` (without one: from the end), newest first; of one noun, if named.
+    pub async fn events_before(&self, position: Option<u64>, noun: Option<Noun>, limit: u32) -> Result<Vec<EventRow>, Fault> {
+        let before = Bind::Int(position.map_or(i64::MAX, number));
+        match noun {
+            None => {
+                let sql = select!("WHERE position < $1 ORDER BY position DESC LIMIT $2");
+                self.events(sql, vec![before, rows_limit(limit)]).await
+            }
+            Some(noun) => {
+                let sql = select!("WHERE noun = $1 AND position < $2 ORDER BY position DESC LIMIT $3");
+                self.events(sql, vec![Bind::from(noun.as_str()), before, rows_limit(limit)]).await
+            }
+        }
+    }
+
+    /// The position of the last event; 0 if there is none.
+    pub async fn head(&self) -> Result<u64, Fault> {
+        let rows = self.reads().rows("SELECT position FROM feed", vec![]).await?;
+        Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?)
+    }
+
+    async fn events(&self, sql: &'static str, binds: Vec<Bind>) -> Result<Vec<EventRow>, Fault> {
+        self.reads().rows(sql, binds).await?.iter().map(event_row).collect()
+    }
+}
+
+/// A position a caller names may be anything; beyond what the database counts to there is nothing.
+fn number(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+fn event_row(row: &Row) -> Result<EventRow, Fault> {
+    let position = row.count(0)?;
+    let place = || format!("event {position}");
+    let stream = row.text(1)?;
+    let (noun, id) = chain::parse_stream(&stream).ok_or_else(|| Fault::corrupt(place(), format!("\"{stream}\" is not a stream")))?;
+    Ok(EventRow {
+        position,
+        stream: Stream::new(noun, id),
+        version: row.count(2)?,
+        kind: row.text(3)?,
+        actor: Actor::try_from(row.text(4)?).map_err(|cause| Fault::corrupt(place(), cause))?,
+        cause: row.text(5)?,
+        at_ms: row.int(6)?,
+        body: row.text(7)?,
+        hash: row.text(8)?,
+        previous: row.text(9)?,
+    })
+}

@@ -1,0 +1,340 @@
+//! Records: the snapshot of every thing, with the columns that lists filter and sort by.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tidegate_domain::event::Noun;
+use tidegate_domain::{Millis, Name};
+
+use crate::bulk;
+use crate::db::{Bind, Row};
+use crate::{Fault, Store};
+
+/// Rows one call answers with, whatever was asked: bounds memory.
+const ROWS_MAX: u32 = 10_000;
+/// States that a list is merged from; each has its own range of an index.
+const MERGED_STATES_MAX: usize = 24;
+
+/// A thing that is kept as a record.
+pub trait Record: Serialize + DeserializeOwned {
+    /// What kind of thing.
+    const NOUN: Noun;
+    /// Which one.
+    fn id(&self) -> String;
+    /// What lists filter and sort by.
+    fn index(&self) -> Index;
+}
+
+/// The index columns of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Index {
+    /// Its state, as text of the domain.
+    pub state: String,
+    /// The application it belongs to.
+    pub application: Option<Name>,
+    /// The environment it belongs to.
+    pub environment: Option<Name>,
+    /// The instant that lists are sorted by.
+    pub sort_at_ms: Millis,
+    /// One line for people.
+    pub title: String,
+    /// The id of the thing it is a part of.
+    pub parent: Option<String>,
+}
+
+/// A record as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored<T> {
+    /// The version of its stream that it shows.
+    pub version: u64,
+    /// When it was last written.
+    pub updated_at_ms: Millis,
+    /// The thing.
+    pub value: T,
+}
+
+/// Which records; the default is all. Inside a list of values one must match, and every list that is not empty must.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// In one of these states.
+    pub states: Vec<String>,
+    /// Of one of these applications.
+    pub applications: Vec<Name>,
+    /// Of one of these environments.
+    pub environments: Vec<Name>,
+    /// Part of this.
+    pub parent: Option<String>,
+    /// With this text in its id or title, whatever the case.
+    pub text: Option<String>,
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// By instant and id, the last one first.
+    #[default]
+    NewestFirst,
+    /// By instant and id.
+    OldestFirst,
+    /// By id.
+    ByName,
+}
+
+/// Which page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// The order.
+    pub order: Order,
+    /// `next` of the page before.
+    pub after: Option<String>,
+    /// Rows, at most 10,000.
+    pub limit: u32,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Where the next page begins; none on the last one.
+    pub next: Option<String>,
+}
+
+impl Store {
+    /// The record with `id`.
+    pub async fn load<T: Record>(&self, id: &str) -> Result<Option<Stored<T>>, Fault> {
+        let sql = "SELECT id, version, updated_at_ms, sort_at_ms, body FROM records WHERE noun = $1 AND id = $2";
+        let rows = self.reads().rows(sql, vec![Bind::from(T::NOUN.as_str()), Bind::from(id)]).await?;
+        rows.first().map(stored).transpose()
+    }
+
+    /// The records with `ids`, in the order of `ids`; one that does not exist is left out.
+    pub async fn load_many<T: Record>(&self, ids: &[String]) -> Result<Vec<Stored<T>>, Fault> {
+        let wanted: BTreeSet<&String> = ids.iter().collect();
+        let mut wanted = wanted.into_iter();
+        let mut found = std::collections::HashMap::new();
+        for size in bulk::sizes(wanted.len()) {
+            let mut sql = "SELECT id, version, updated_at_ms, sort_at_ms, body FROM records WHERE noun = $1 AND id IN (".to_owned();
+            bulk::placeholders(&mut sql, 1, size);
+            sql.push(')');
+            let mut binds = vec![Bind::from(T::NOUN.as_str())];
+            binds.extend(wanted.by_ref().take(size).map(|id| Bind::from(id.as_str())));
+            for row in self.reads().rows(sql, binds).await? {
+                found.insert(row.text(0)?, row);
+            }
+        }
+        ids.iter().filter_map(|id| found.get(id)).map(stored).collect()
+    }
+
+    /// One page of the records that `filter` lets through.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::CursorInvalid`] for a cursor that is not from a page of the same order.
+    pub async fn list<T: Record>(&self, filter: &Filter, page: &PageRequest) -> Result<Page<Stored<T>>, Fault> {
+        let seek = page.after.as_deref().map(|cursor| Seek::parse(cursor, page.order)).transpose()?;
+        let limit = page.limit.clamp(1, ROWS_MAX);
+        let (sql, binds) = List { noun: T::NOUN, filter, order: page.order, seek, limit: limit + 1 }.sql();
+        let rows = self.reads().rows(sql, binds).await?;
+        let shown = &rows[..rows.len().min(limit as usize)];
+        let next = match shown.last() {
+            Some(last) if rows.len() > shown.len() => Some(Seek::of(last)?.cursor(page.order)),
+            _ => None,
+        };
+        Ok(Page { rows: shown.iter().map(stored).collect::<Result<_, _>>()?, next })
+    }
+
+    /// How many records `filter` lets through.
+    pub async fn count<T: Record>(&self, filter: &Filter) -> Result<u64, Fault> {
+        let mut clause = Clause::new("SELECT COUNT(*) FROM records WHERE noun = ");
+        clause.bind(T::NOUN.as_str());
+        clause.filter(filter);
+        clause.one_of("state", &filter.states);
+        let rows = self.reads().rows(clause.sql, clause.binds).await?;
+        Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?)
+    }
+}
+
+/// The limit as a value, within what one call may answer with.
+pub(crate) fn rows_limit(limit: u32) -> Bind {
+    Bind::Int(i64::from(limit.min(ROWS_MAX)))
+}
+
+fn stored<T: Record>(row: &Row) -> Result<Stored<T>, Fault> {
+    let body = row.text(4)?;
+    let value = serde_json::from_str(&body).map_err(|cause| match row.text(0) {
+        Ok(id) => Fault::corrupt(format!("record {}/{id}", T::NOUN), cause),
+        Err(fault) => fault.into(),
+    })?;
+    Ok(Stored { version: row.count(1)?, updated_at_ms: row.int(2)?, value })
+}
+
+/// The row after which a page begins.
+#[derive(Debug, PartialEq, Eq)]
+struct Seek {
+    sort_at_ms: Millis,
+    id: String,
+}
+
+impl Seek {
+    fn of(row: &Row) -> Result<Seek, Fault> {
+        Ok(Seek { sort_at_ms: row.int(3)?, id: row.text(0)? })
+    }
+
+    fn cursor(&self, order: Order) -> String {
+        hex::encode(format!("{}{}/{}", order.mark(), self.sort_at_ms, self.id))
+    }
+
+    fn parse(cursor: &str, order: Order) -> Result<Seek, Fault> {
+        let read = || {
+            let text = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
+            let (sort_at_ms, id) = text.strip_prefix(order.mark())?.split_once('/')?;
+            // `+1` and `01` are not what this program writes.
+            let number: Millis = sort_at_ms.parse().ok()?;
+            (number.to_string() == sort_at_ms).then(|| Seek { sort_at_ms: number, id: id.to_owned() })
+        };
+        read().ok_or_else(|| Fault::CursorInvalid { cursor: tidegate_domain::ids::clip(cursor) })
+    }
+}
+
+impl Order {
+    fn mark(self) -> char {
+        match self {
+            Order::NewestFirst => 'n',
+            Order::OldestFirst => 'o',
+            Order::ByName => 'b',
+        }
+    }
+
+    fn sql(self) -> &'static str {
+        match self {
+            Order::NewestFirst => "sort_at_ms DESC, id DESC",
+            Order::OldestFirst => "sort_at_ms, id",
+            Order::ByName => "id",
+        }
+    }
+}
+
+/// A statement that is being written, with its values.
+struct Clause {
+    sql: String,
+    binds: Vec<Bind>,
+}
+
+impl Clause {
+    fn new(sql: &str) -> Clause {
+        Clause { sql: sql.to_owned(), binds: Vec::new() }
+    }
+
+    fn add(&mut self, sql: &str) {
+        self.sql.push_str(sql);
+    }
+
+    fn bind(&mut self, value: impl Into<Bind>) {
+        self.binds.push(value.into());
+        write!(self.sql, "${}", self.binds.len()).expect("text can be written to a String");
+    }
+
+    /// ` AND column IN (…)`, unless every value will do.
+    fn one_of<V: ToString>(&mut self, column: &str, values: &[V]) {
+        if values.is_empty() {
+            return;
+        }
+        self.add(&format!(" AND {column} IN ("));
+        for (index, value) in values.iter().enumerate() {
+            self.add(if index == 0 { "" } else { ", " });
+            self.bind(value.to_string());
+        }
+        self.add(")");
+    }
+
+    /// Everything but the state, which lists merge by.
+    fn filter(&mut self, filter: &Filter) {
+        self.one_of("application", &filter.applications);
+        self.one_of("environment", &filter.environments);
+        if let Some(parent) = &filter.parent {
+            self.add(" AND parent = ");
+            self.bind(parent.as_str());
+        }
+        if let Some(text) = filter.text.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty()) {
+            let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+            self.add(" AND search LIKE ");
+            self.bind(format!("%{escaped}%"));
+            self.add(" ESCAPE '\\'");
+        }
+    }
+}
+
+struct List<'a> {
+    noun: Noun,
+    filter: &'a Filter,
+    order: Order,
+    seek: Option<Seek>,
+    limit: u32,
+}
+
+impl List<'_> {
+    /// With several states, each is read from its own range of the index and the pages are merged: neither database would
+    /// otherwise find ten running deployments among a hundred thousand ended ones without reading or sorting them all.
+    fn sql(&self) -> (String, Vec<Bind>) {
+        let mut clause = Clause::new("");
+        let states: BTreeSet<&String> = self.filter.states.iter().collect();
+        if states.len() < 2 || states.len() > MERGED_STATES_MAX {
+            self.select(&mut clause, &self.filter.states);
+        } else {
+            for (index, state) in states.into_iter().enumerate() {
+                clause.add(if index == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+                self.select(&mut clause, std::slice::from_ref(state));
+                clause.add(&format!(") AS s{index}"));
+            }
+            self.order_and_limit(&mut clause);
+        }
+        (clause.sql, clause.binds)
+    }
+
+    fn select(&self, clause: &mut Clause, states: &[String]) {
+        clause.add("SELECT id, version, updated_at_ms, sort_at_ms, body FROM records WHERE noun = ");
+        clause.bind(self.noun.as_str());
+        clause.one_of("state", states);
+        clause.filter(self.filter);
+        if let Some(seek) = &self.seek {
+            match self.order {
+                Order::ByName => clause.add(" AND id > "),
+                Order::NewestFirst | Order::OldestFirst => {
+                    clause.add(if self.order == Order::NewestFirst {
+                        " AND (sort_at_ms, id) < ("
+                    } else {
+                        " AND (sort_at_ms, id) > ("
+                    });
+                    clause.bind(seek.sort_at_ms);
+                    clause.add(", ");
+                }
+            }
+            clause.bind(seek.id.as_str());
+            clause.add(if self.order == Order::ByName { "" } else { ")" });
+        }
+        self.order_and_limit(clause);
+    }
+
+    fn order_and_limit(&self, clause: &mut Clause) {
+        clause.add(&format!(" ORDER BY {} LIMIT ", self.order.sql()));
+        clause.bind(i64::from(self.limit));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Order, Seek};
+
+    #[test]
+    fn a_cursor_is_read_back_and_belongs_to_its_order() {
+        let seek = Seek { sort_at_ms: -12, id: "a/b/c".to_owned() };
+        let cursor = seek.cursor(Order::NewestFirst);
+        assert_eq!(Seek::parse(&cursor, Order::NewestFirst).expect("it is a cursor"), seek);
+        for bad in [cursor.as_str(), "", "zz", "6e", "ff", "🙂", &hex::encode("o+1/x"), &hex::encode("o1")] {
+            assert!(Seek::parse(bad, Order::OldestFirst).is_err(), "{bad} was taken");
+        }
+    }
+}

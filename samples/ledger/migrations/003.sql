@@ -1,0 +1,4 @@
+CREATE TABLE totals (
+    account TEXT PRIMARY KEY,
+    balance_cents INTEGER NOT NULL
+) STRICT;

@@ -1,0 +1,105 @@
+//! The pages in Debian's Chromium, driven by `tests/browser`. Node is a tool of these tests only.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rustix::process::Signal;
+
+use crate::process::{Server, check_stopped, run as run_to_end};
+use crate::tree;
+
+/// The server under test: the demo, played to its end and left running for a look around.
+const DEMO: [&str; 3] = ["demo", "--once", "--keep"];
+/// How long the demo may take until it prints where to sign in.
+const START_SECONDS: u32 = 60;
+
+/// Starts `program` and lets the browser visit it.
+pub fn run(program: &Path) -> anyhow::Result<()> {
+    let folder = tree::root().join("tests/browser");
+    packages(&folder)?;
+    let data = tempfile::Builder::new().prefix("tidegate-browser-").tempdir()?;
+    let mut server = Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
+    let login = sign_in_address(&mut server)?;
+    let base = base_of(&login).with_context(|| format!("{login} is no address"))?;
+    for script in ["run.mjs", "story.mjs"].map(|name| folder.join(name)).iter().filter(|script| script.exists()) {
+        run_to_end(
+            Command::new("node")
+                .arg(script)
+                .current_dir(&folder)
+                .env("BASE_URL", base)
+                .env("LOGIN_URL", &login)
+                .env("SCREENSHOTS", screenshots()),
+        )?;
+    }
+    Ok(())
+}
+
+/// Where the pictures go: beside the build's other output.
+fn screenshots() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from).join("screenshots")
+}
+
+/// Installs exactly what the lock names, once.
+fn packages(folder: &Path) -> anyhow::Result<()> {
+    let lock = std::fs::read(folder.join("package-lock.json")).context("tests/browser has no lock")?;
+    let stamp = folder.join("node_modules/.tidegate-lock");
+    if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    run_to_end(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(folder))?;
+    std::fs::write(stamp, lock)?;
+    Ok(())
+}
+
+/// The first address on loopback that the server prints: the one-time link.
+fn sign_in_address(server: &mut Server) -> anyhow::Result<String> {
+    let pipe = server.child().stdout.take().context("its words are piped")?;
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            println!("  {line}");
+            // Nobody listens once the address is known.
+            let _ = send.send(line);
+        }
+    });
+    for _ in 0..START_SECONDS {
+        check_stopped()?;
+        match receive.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) => {
+                if let Some(address) = address_in(&line) {
+                    return Ok(address.to_owned());
+                }
+            }
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => bail!("the server ended before it printed where to sign in"),
+        }
+    }
+    bail!("the server printed no address within {START_SECONDS} s")
+}
+
+fn address_in(line: &str) -> Option<&str> {
+    let start = ["http://127.0.0.1:", "http://localhost:"].iter().find_map(|scheme| line.find(scheme))?;
+    line[start..].split_whitespace().next()
+}
+
+fn base_of(address: &str) -> Option<&str> {
+    let host = address.find("://")? + 3;
+    Some(address[host..].find('/').map_or(address, |end| &address[..host + end]))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_address_is_read_off_a_line_for_people() {
+        let line = "Open http://127.0.0.1:8080/link/abc once";
+        let address = super::address_in(line).expect("there is one");
+        assert_eq!(address, "http://127.0.0.1:8080/link/abc");
+        assert_eq!(super::base_of(address), Some("http://127.0.0.1:8080"));
+        assert_eq!(super::base_of("http://127.0.0.1:8080"), Some("http://127.0.0.1:8080"));
+        assert_eq!(super::address_in("listening"), None);
+    }
+}
