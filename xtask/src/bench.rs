@@ -53,7 +53,8 @@ pub fn run(names: &[String], json: Option<&Path>) -> anyhow::Result<()> {
 fn print_table(rows: &[Row]) {
     println!("{:<40} | {:>12} | {:>12} | {:>6} | note", "name", "ours", "peer", "ratio");
     for row in rows {
-        let number = |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
+        let number =
+            |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
         let (ours, peer, ratio) = (number(Some(row.ours), 0), number(row.peer, 0), number(row.ratio(), 2));
         println!("{:<40} | {ours:>12} | {peer:>12} | {ratio:>6} | {}", row.name, row.note);
     }

@@ -22,7 +22,8 @@ pub fn run(program: &Path) -> anyhow::Result<()> {
     let folder = tree::root().join("tests/browser");
     packages(&folder)?;
     let data = tempfile::Builder::new().prefix("tidegate-browser-").tempdir()?;
-    let mut server = Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
+    let mut server =
+        Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
     let login = sign_in_address(&mut server)?;
     let base = base_of(&login).with_context(|| format!("{login} is no address"))?;
     for script in ["run.mjs", "story.mjs"].map(|name| folder.join(name)).iter().filter(|script| script.exists()) {

@@ -43,7 +43,9 @@ const PROMISES: [Promise; 16] = [
     },
     Promise {
         sentence: "1.1 went to production as a canary in three waves",
-        holds: |story| story.any(|one| is(one, "production", "1.1", "succeeded") && one["strategy"] == "canary" && waves(one) == 3),
+        holds: |story| {
+            story.any(|one| is(one, "production", "1.1", "succeeded") && one["strategy"] == "canary" && waves(one) == 3)
+        },
     },
     Promise { sentence: "1.2-bad fell back", holds: |story| story.any(|one| is(one, "production", "1.2-bad", "fell_back")) },
     Promise {
@@ -142,9 +144,8 @@ fn waves(deployment: &Value) -> u64 {
 
 fn fallback_succeeded(story: &Story) -> bool {
     let bad = story.deployments().iter().filter(|one| is(one, "production", "1.2-bad", "fell_back"));
-    bad.into_iter().any(|bad| {
-        story.any(|one| one["fallback_of"] == bad["id"] && one["state"] == "succeeded" && one["plan"] != bad["plan"])
-    })
+    bad.into_iter()
+        .any(|bad| story.any(|one| one["fallback_of"] == bad["id"] && one["state"] == "succeeded" && one["plan"] != bad["plan"]))
 }
 
 fn refused_by_freeze(deployment: &Value) -> bool {
@@ -197,7 +198,7 @@ mod tests {
         bad["decided_by"] = json!([{"metric": "error_rate", "value": 0.31, "threshold": 0.05}]);
         let mut back = deployment(7, "production", "1.1", "succeeded", json!({"healthy": 1}));
         back["fallback_of"] = json!("DEP-6");
-        let mut frozen = deployment(8, "production", "1.1", "succeeded", json!({"healthy": 12}));
+        let mut frozen = deployment(8, "production", "1.1.1", "succeeded", json!({"healthy": 12}));
         frozen["reasons"] = json!([{"code": "freeze", "text": "year-end freeze"}]);
         json!({
             "deployments": [

@@ -246,7 +246,7 @@ pub struct BrokenEntry {
 }
 
 /// A piece of a target's log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct LogView {
     /// The pieces, in order.
     pub chunks: Vec<crate::agent::LogChunk>,

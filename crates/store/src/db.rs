@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous};
 use sqlx::{AssertSqlSafe, Database, Encode, Postgres, Row as _, Sqlite, Transaction, Type};
@@ -156,7 +157,7 @@ async fn connect_sqlite(path: &Path) -> Result<Connections, Fault> {
     if version_numbers(&found) < version_numbers(SQLITE_NEEDED) {
         return Err(Fault::SqliteTooOld { found, needed: SQLITE_NEEDED });
     }
-    let read = pool(READERS_MAX).connect_lazy_with(options.read_only(true).pragma("query_only", "on"));
+    let read = pool(READERS_MAX).connect_lazy_with(options.read_only(true));
     let description = format!("SQLite {found} at {}", path.display());
     Ok(Connections { write: Db::Sqlite(write), read: Db::Sqlite(read), description })
 }
@@ -202,7 +203,7 @@ impl Db {
     /// statements (`PostgreSQL`, where [`crate::group`] takes the lock of the feed row first).
     pub(crate) async fn begin(&self) -> Result<Tx, sqlx::Error> {
         match self {
-            Db::Sqlite(pool) => Ok(Tx::Sqlite(pool.begin_with("BEGIN IMMEDIATE").await?)),
+            Db::Sqlite(pool) => Ok(Tx::Sqlite(SqliteTx::begin(pool).await?)),
             Db::Postgres(pool) => Ok(Tx::Postgres(pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?)),
         }
     }
@@ -255,9 +256,40 @@ impl Db {
     }
 }
 
+/// A transaction on the one writing connection of `SQLite`.
+///
+/// Not [`sqlx::Transaction`]: when the disk is full `SQLite` ends the transaction by itself, sqlx goes on counting it, and then
+/// refuses every later one. Here a connection whose transaction did not end well is closed, and the pool opens another.
+pub(crate) struct SqliteTx {
+    connection: PoolConnection<Sqlite>,
+    ended: bool,
+}
+
+impl SqliteTx {
+    async fn begin(pool: &SqlitePool) -> Result<SqliteTx, sqlx::Error> {
+        let mut tx = SqliteTx { connection: pool.acquire().await?, ended: false };
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *tx.connection).await?;
+        Ok(tx)
+    }
+
+    async fn end(mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(sql).execute(&mut *self.connection).await?;
+        self.ended = true;
+        Ok(())
+    }
+}
+
+impl Drop for SqliteTx {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
 /// A transaction; dropped without [`Tx::commit`] it is rolled back.
 pub(crate) enum Tx {
-    Sqlite(Transaction<'static, Sqlite>),
+    Sqlite(SqliteTx),
     Postgres(Transaction<'static, Postgres>),
 }
 
@@ -265,7 +297,7 @@ impl Tx {
     pub(crate) async fn rows(&mut self, sql: impl Into<Cow<'static, str>>, binds: Vec<Bind>) -> Result<Vec<Row>, sqlx::Error> {
         let sql = sql.into();
         Ok(match self {
-            Tx::Sqlite(tx) => bound::<Sqlite>(sql, binds).map(Row::Sqlite).fetch_all(&mut **tx).await?,
+            Tx::Sqlite(tx) => bound::<Sqlite>(sql, binds).map(Row::Sqlite).fetch_all(&mut *tx.connection).await?,
             Tx::Postgres(tx) => bound::<Postgres>(sql, binds).map(Row::Postgres).fetch_all(&mut **tx).await?,
         })
     }
@@ -274,7 +306,7 @@ impl Tx {
     pub(crate) async fn execute(&mut self, sql: impl Into<Cow<'static, str>>, binds: Vec<Bind>) -> Result<u64, sqlx::Error> {
         let sql = sql.into();
         Ok(match self {
-            Tx::Sqlite(tx) => bound::<Sqlite>(sql, binds).execute(&mut **tx).await?.rows_affected(),
+            Tx::Sqlite(tx) => bound::<Sqlite>(sql, binds).execute(&mut *tx.connection).await?.rows_affected(),
             Tx::Postgres(tx) => bound::<Postgres>(sql, binds).execute(&mut **tx).await?.rows_affected(),
         })
     }
@@ -285,7 +317,7 @@ impl Tx {
         match self {
             Tx::Sqlite(tx) => {
                 let script = script.replace("KEY64", "INTEGER PRIMARY KEY").replace("WORD", "TEXT");
-                sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut **tx).await?;
+                sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *tx.connection).await?;
             }
             Tx::Postgres(tx) => {
                 let script = script.replace("KEY64", "BIGINT PRIMARY KEY").replace("WORD", "TEXT COLLATE \"C\"");
@@ -318,14 +350,14 @@ impl Tx {
 
     pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
         match self {
-            Tx::Sqlite(tx) => tx.commit().await,
+            Tx::Sqlite(tx) => tx.end("COMMIT").await,
             Tx::Postgres(tx) => tx.commit().await,
         }
     }
 
     pub(crate) async fn rollback(self) -> Result<(), sqlx::Error> {
         match self {
-            Tx::Sqlite(tx) => tx.rollback().await,
+            Tx::Sqlite(tx) => tx.end("ROLLBACK").await,
             Tx::Postgres(tx) => tx.rollback().await,
         }
     }

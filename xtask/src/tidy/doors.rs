@@ -120,7 +120,10 @@ mod tests {
 
     #[test]
     fn reading_prose_and_tests_are_left_alone() {
-        assert!(check("crates/store/src/events.rs", "// UPDATE x SET y\nconst S: &str = \"SELECT 1 FROM events FOR UPDATE\";\n").is_empty());
+        assert!(
+            check("crates/store/src/events.rs", "// UPDATE x SET y\nconst S: &str = \"SELECT 1 FROM events FOR UPDATE\";\n")
+                .is_empty()
+        );
         assert!(check("crates/store/tests/audit.rs", WRITE).is_empty());
         assert!(check("crates/store/src/chain.rs", &format!("#[cfg(test)]\nmod tests {{\n{WRITE}}}\n")).is_empty());
     }

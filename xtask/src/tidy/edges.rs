@@ -116,7 +116,10 @@ mod tests {
 
     #[test]
     fn an_edge_in_a_platform_table_or_under_another_name_is_found() {
-        assert_eq!(check("tidegate-agent", "[target.'cfg(unix)'.dependencies]\ns = { package = \"tidegate-server\" }\n").len(), 1);
+        assert_eq!(
+            check("tidegate-agent", "[target.'cfg(unix)'.dependencies]\ns = { package = \"tidegate-server\" }\n").len(),
+            1
+        );
     }
 
     #[test]

@@ -160,7 +160,8 @@ mod tests {
 
     #[test]
     fn words_outside_the_glossary_are_found_where_they_are_declared() {
-        let found = check("crates/domain/src/a.rs", "pub struct NodeId;\nfn f(stages: u8) { let job = 1; }\nenum E { Pipeline }\n");
+        let found =
+            check("crates/domain/src/a.rs", "pub struct NodeId;\nfn f(stages: u8) { let job = 1; }\nenum E { Pipeline }\n");
         assert_eq!(found.len(), 4, "{found:?}");
         assert!(found[0].contains("NodeId uses the word \"node\"; the glossary says target"), "{found:?}");
     }

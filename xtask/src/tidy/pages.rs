@@ -86,7 +86,8 @@ mod tests {
     use super::super::findings_of;
 
     const CODES: &str = "pub enum Code {\n    NotFound,\n}\n";
-    const PAGE: &str = "# not_found: no such thing\n\n## What happened\n\na\n\n## Why\n\nb\n\n## What to do\n\nc\n\n## Example\n\nd\n";
+    const PAGE: &str =
+        "# not_found: no such thing\n\n## What happened\n\na\n\n## Why\n\nb\n\n## What to do\n\nc\n\n## Example\n\nd\n";
 
     fn check(page: Option<(&str, &str)>) -> Vec<String> {
         let mut files = vec![(super::CODES, CODES)];

@@ -67,7 +67,8 @@ fn parameters(source: &Source, function: &Function) -> Option<Finding> {
 
 /// Where pages are drawn.
 fn holds_markup(path: &str) -> bool {
-    path.starts_with("crates/server/src/") && (path.contains("/web/") || path.ends_with("/view.rs") || path.ends_with("/pages.rs"))
+    path.starts_with("crates/server/src/")
+        && (path.contains("/web/") || path.ends_with("/view.rs") || path.ends_with("/pages.rs"))
 }
 
 /// Where requests come in; handlers are the functions there that wait.
@@ -105,7 +106,11 @@ impl Finder<'_> {
         let mut markup = MarkupFinder(false);
         markup.visit_block(block);
         self.found.push(Function {
-            name: if self.owner.is_empty() { signature.ident.to_string() } else { format!("{}::{}", self.owner, signature.ident) },
+            name: if self.owner.is_empty() {
+                signature.ident.to_string()
+            } else {
+                format!("{}::{}", self.owner, signature.ident)
+            },
             line,
             lines: self.source.code_lines(line..=close),
             body_lines: self.source.code_lines(open + 1..=close.saturating_sub(1)),

@@ -30,7 +30,13 @@ fn file(path: &str, text: &str) -> Vec<Finding> {
         findings.extend(line_of(path, index + 1, line));
     }
     if text.contains('\r') {
-        findings.push(Finding::new(Rule::WhiteSpace, path, 1, "lines end with a carriage return", "end them with a line feed alone"));
+        findings.push(Finding::new(
+            Rule::WhiteSpace,
+            path,
+            1,
+            "lines end with a carriage return",
+            "end them with a line feed alone",
+        ));
     }
     if !text.is_empty() && (!text.ends_with('\n') || text.ends_with("\n\n")) {
         let last = text.lines().count();

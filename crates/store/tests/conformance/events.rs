@@ -1,0 +1,50 @@
+//! Reading events.
+
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use tidegate_domain::canonical;
+use tidegate_domain::event::{Actor, NewEvent, Noun, Stream};
+use tidegate_store::{EventRow, StreamChange};
+
+use crate::world::{World, change, made, name, stream};
+
+fn positions(events: &[EventRow]) -> Vec<u64> {
+    events.iter().map(|event| event.position).collect()
+}
+
+pub async fn events_are_read_by_position_by_stream_and_backwards(world: &World) {
+    let store = &world.store;
+    assert_eq!(store.events_after(0, 10).await.expect("they are read"), []);
+    made(store, vec![change("A", 0, &["one", "two"])]).await;
+    made(store, vec![StreamChange { stream: Stream::new(Noun::Release, "R"), ..change("R", 0, &["made"]) }]).await;
+    made(store, vec![change("B", 0, &["one"]), change("A", 2, &["three"])]).await;
+    assert_eq!(positions(&store.events_after(0, 3).await.expect("they are read")), [1, 2, 3]);
+    assert_eq!(positions(&store.events_after(3, 10).await.expect("they are read")), [4, 5]);
+    assert_eq!(positions(&store.events_after(u64::MAX, 10).await.expect("they are read")), [0; 0]);
+    assert_eq!(positions(&store.events_of(&stream("A"), 1, 10).await.expect("they are read")), [2, 5]);
+    assert_eq!(positions(&store.events_before(None, None, 2).await.expect("they are read")), [5, 4]);
+    assert_eq!(positions(&store.events_before(Some(4), None, 10).await.expect("they are read")), [3, 2, 1]);
+    assert_eq!(positions(&store.events_before(Some(5), Some(Noun::Change), 2).await.expect("they are read")), [4, 2]);
+    let last = store.events_of(&stream("A"), 2, 1).await.expect("they are read").remove(0);
+    assert_eq!((last.version, last.kind.as_str(), last.cause.as_str(), last.at_ms), (3, "three", "request 1", 1_000));
+    assert_eq!((last.stream, last.actor), (stream("A"), Actor::Person(name("ada"))));
+}
+
+pub async fn the_chain_of_hashes_is_as_documented(world: &World) {
+    let store = &world.store;
+    let event = |number: u64| NewEvent { kind: "moved".to_owned(), body: json!({"z": number, "a": {"ü": "\"\n"}}) };
+    made(store, vec![StreamChange { events: vec![event(1), event(2)], ..change("A", 0, &[]) }]).await;
+    made(store, vec![StreamChange { events: vec![event(3)], ..change("A", 2, &[]) }]).await;
+    let mut previous = "0".repeat(64);
+    for event in store.events_of(&stream("A"), 0, 10).await.expect("they are read") {
+        let body: serde_json::Value = serde_json::from_str(&event.body).expect("it is JSON");
+        assert_eq!(event.body, canonical::text(&body));
+        let whole = json!({
+            "stream": event.stream.to_string(), "version": event.version, "kind": event.kind, "actor": event.actor,
+            "cause": event.cause, "at_ms": event.at_ms, "body": body, "previous": previous,
+        });
+        assert_eq!(event.previous, previous);
+        assert_eq!(event.hash, hex::encode(Sha256::digest(canonical::text(&whole))));
+        previous = event.hash;
+    }
+}

@@ -1,0 +1,199 @@
+//! Records: by id, and every list against a plain search.
+
+use tidegate_store::{Fault, Filter, Order, PageRequest};
+
+use crate::world::{Thing, World, made, name, thing, writes};
+
+/// 120 things with every combination of columns, several of them at the same instant.
+fn things() -> Vec<Thing> {
+    let pick = |choices: &[&str], number: usize| choices.get(number % (choices.len() + 1)).map(|text| name(text));
+    (0..120)
+        .map(|number| Thing {
+            id: format!("CHG-{:03}", number * 37 % 120),
+            state: ["draft", "running", "closed"][number % 3].to_owned(),
+            application: pick(&["ledger", "billing"], number),
+            environment: pick(&["staging", "production", "development"], number / 2),
+            parent: (number % 5 == 0).then(|| format!("REL-{}", number % 2)),
+            at_ms: (number as i64 / 4) - 10,
+            title: format!("Number {number}"),
+        })
+        .collect()
+}
+
+async fn fill(world: &World) -> Vec<Thing> {
+    let things = things();
+    for some in things.chunks(40) {
+        made(&world.store, some.iter().map(|thing| writes(thing, 0, &["made"])).collect()).await;
+    }
+    things
+}
+
+fn lets_through(filter: &Filter, thing: &Thing) -> bool {
+    let one = |values: &[tidegate_domain::Name], value: &Option<tidegate_domain::Name>| {
+        values.is_empty() || value.as_ref().is_some_and(|value| values.contains(value))
+    };
+    let text = filter.text.as_deref().unwrap_or_default().to_lowercase();
+    (filter.states.is_empty() || filter.states.contains(&thing.state))
+        && one(&filter.applications, &thing.application)
+        && one(&filter.environments, &thing.environment)
+        && (filter.parent.is_none() || filter.parent == thing.parent)
+        && (thing.id.to_lowercase().contains(&text) || thing.title.to_lowercase().contains(&text))
+}
+
+fn filters() -> Vec<Filter> {
+    let states = [vec![], vec!["running"], vec!["running", "draft"], vec!["running", "draft", "closed", "running"], vec!["none"]];
+    let applications = [vec![], vec!["ledger"], vec!["ledger", "billing"]];
+    let environments = [vec![], vec!["staging"], vec!["staging", "production"]];
+    let mut filters = Vec::new();
+    for states in &states {
+        for applications in &applications {
+            for environments in &environments {
+                for (parent, text) in [(None, None), (Some("REL-1"), None), (None, Some("number 1"))] {
+                    filters.push(Filter {
+                        states: states.iter().map(ToString::to_string).collect(),
+                        applications: applications.iter().map(|text| name(text)).collect(),
+                        environments: environments.iter().map(|text| name(text)).collect(),
+                        parent: parent.map(str::to_owned),
+                        text: text.map(str::to_owned),
+                    });
+                }
+            }
+        }
+    }
+    filters
+}
+
+pub async fn every_filter_and_order_agrees_with_a_plain_search(world: &World) {
+    let mut things = fill(world).await;
+    for order in [Order::NewestFirst, Order::OldestFirst, Order::ByName] {
+        things.sort_by(|one, two| match order {
+            Order::NewestFirst => (two.at_ms, &two.id).cmp(&(one.at_ms, &one.id)),
+            Order::OldestFirst => (one.at_ms, &one.id).cmp(&(two.at_ms, &two.id)),
+            Order::ByName => one.id.cmp(&two.id),
+        });
+        for filter in filters() {
+            let expected: Vec<&Thing> = things.iter().filter(|thing| lets_through(&filter, thing)).collect();
+            let found = all_pages(world, &filter, order, 7).await;
+            assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{order:?} {filter:?}");
+            let count = world.store.count::<Thing>(&filter).await.expect("it is counted");
+            assert_eq!(count, expected.len() as u64, "{filter:?}");
+        }
+    }
+}
+
+async fn all_pages(world: &World, filter: &Filter, order: Order, limit: u32) -> Vec<Thing> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.store.list::<Thing>(filter, &PageRequest { order, after, limit }).await.expect("it is listed");
+        assert!(page.rows.len() <= limit as usize);
+        found.extend(page.rows.into_iter().map(|stored| stored.value));
+        after = page.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+pub async fn records_are_loaded_by_id(world: &World) {
+    let things = fill(world).await;
+    let store = &world.store;
+    assert_eq!(store.load::<Thing>("nothing").await.expect("it is read"), None);
+    let mut ids: Vec<String> = things.iter().map(|thing| thing.id.clone()).collect();
+    ids.insert(3, "nothing".to_owned());
+    ids.push(ids[0].clone());
+    let found = store.load_many::<Thing>(&ids).await.expect("they are read");
+    let found: Vec<Thing> = found.into_iter().map(|stored| stored.value).collect();
+    assert_eq!(found[..120], things);
+    assert_eq!(found[120], things[0]);
+    assert_eq!(store.load_many::<Thing>(&[]).await.expect("they are read"), []);
+}
+
+pub async fn text_is_found_whatever_its_case_and_wildcards_are_plain(world: &World) {
+    let titles = ["100% sure", "100 sure", "under_score", "underxscore", "back\\slash", "ÄRGER mit Übermaß", "plain"];
+    for (number, title) in titles.iter().enumerate() {
+        let thing = Thing { title: (*title).to_owned(), ..thing(&format!("id-{number}")) };
+        made(&world.store, vec![writes(&thing, 0, &["made"])]).await;
+    }
+    let cases = [("0%", vec![0]), ("r_s", vec![2]), ("k\\s", vec![4]), ("äRgEr", vec![5]), ("ID-3", vec![3]), ("SURE", vec![0, 1]), ("", (0..7).collect())];
+    for (text, expected) in cases {
+        let filter = Filter { text: Some(text.to_owned()), ..Filter::default() };
+        let found = all_pages(world, &filter, Order::ByName, 100).await;
+        let found: Vec<&str> = found.iter().map(|thing| thing.title.as_str()).collect();
+        assert_eq!(found, expected.into_iter().map(|number: usize| titles[number]).collect::<Vec<_>>(), "{text}");
+    }
+}
+
+pub async fn ids_sort_by_their_bytes(world: &World) {
+    let ids = ["B-1", "a-1", "a.1", "A-2", "a-10", "Z", "z"];
+    made(&world.store, ids.iter().map(|id| writes(&thing(id), 0, &["made"])).collect()).await;
+    let found = all_pages(world, &Filter::default(), Order::ByName, 2).await;
+    let mut sorted = ids.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(found.iter().map(|thing| thing.id.as_str()).collect::<Vec<_>>(), sorted);
+}
+
+pub async fn a_foreign_cursor_is_refused(world: &World) {
+    fill(world).await;
+    let request = |order, after: Option<&str>| PageRequest { order, after: after.map(str::to_owned), limit: 5 };
+    let page = world.store.list::<Thing>(&Filter::default(), &request(Order::NewestFirst, None)).await.expect("it is listed");
+    let cursor = page.next.expect("there are more");
+    for (order, cursor) in [(Order::ByName, cursor.as_str()), (Order::NewestFirst, "rubbish"), (Order::NewestFirst, "")] {
+        let fault = world.store.list::<Thing>(&Filter::default(), &request(order, Some(cursor))).await.expect_err("it is foreign");
+        assert!(matches!(fault, Fault::CursorInvalid { .. }), "{fault}");
+        assert!(fault.refusal().is_some(), "a person's input is refused, not a fault");
+    }
+}
+
+/// Lists with filters stay fast at 200,000 rows. Run it with `--ignored`; it prints milliseconds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "fills 200,000 rows"]
+async fn lists_stay_fast_at_200_000_rows() {
+    crate::world::on_sqlite(time_lists).await;
+    crate::world::on_postgres(time_lists).await;
+}
+
+async fn time_lists(world: &World) {
+    for block in 0..400 {
+        let changes = (0..500).map(|row| {
+            let number = block * 500 + row;
+            let thing = Thing {
+                id: format!("CHG-{number:08}"),
+                state: if number % 20_000 == 7 { "running" } else { "closed" }.to_owned(),
+                application: Some(name(&format!("app-{}", number % 50))),
+                environment: Some(name(["development", "staging", "production"][number % 3])),
+                parent: Some(format!("REL-{}", number / 10)),
+                at_ms: number as i64,
+                title: format!("{} {}", "a long title of a change that says what it is about".repeat(4), number),
+            };
+            writes(&thing, 0, &["made"])
+        });
+        made(&world.store, changes.collect()).await;
+    }
+    let all = Filter::default;
+    let states = |states: &[&str]| states.iter().map(ToString::to_string).collect();
+    let lists = [
+        ("all", all()),
+        ("closed", Filter { states: states(&["closed"]), ..all() }),
+        ("running, paused, queued", Filter { states: states(&["running", "paused", "queued"]), ..all() }),
+        ("closed, running", Filter { states: states(&["closed", "running"]), ..all() }),
+        ("application", Filter { applications: vec![name("app-7")], ..all() }),
+        ("application, closed", Filter { applications: vec![name("app-7")], states: states(&["closed"]), ..all() }),
+        ("application, running", Filter { applications: vec![name("app-7")], states: states(&["running"]), ..all() }),
+        ("3 applications, environment", Filter { applications: vec![name("app-7"), name("app-8"), name("app-9")], environments: vec![name("staging")], ..all() }),
+        ("2 environments", Filter { environments: vec![name("staging"), name("production")], ..all() }),
+        ("parent", Filter { parent: Some("REL-77".to_owned()), ..all() }),
+        ("text, frequent", Filter { text: Some("title".to_owned()), ..all() }),
+        ("text, absent", Filter { text: Some("nowhere".to_owned()), ..all() }),
+    ];
+    for order in [Order::NewestFirst, Order::ByName] {
+        for (what, filter) in &lists {
+            let request = PageRequest { order, after: None, limit: 50 };
+            let begun = std::time::Instant::now();
+            let rows = world.store.list::<Thing>(filter, &request).await.expect("it is listed").rows.len();
+            let listed = begun.elapsed();
+            let begun = std::time::Instant::now();
+            let count = world.store.count::<Thing>(filter).await.expect("it is counted");
+            println!("{order:?} {what}: {rows} rows in {listed:.1?}, count {count} in {:.1?}", begun.elapsed());
+        }
+    }
+}
