@@ -14,13 +14,17 @@ use crate::tree;
 
 /// The server under test: the demo, played to its end and left running for a look around.
 const DEMO: [&str; 3] = ["demo", "--once", "--keep"];
+/// The oldest Node that playwright-core runs on.
+const NODE_MIN: u32 = 20;
 /// How long the demo may take until it prints where to sign in.
 const START_SECONDS: u32 = 60;
 
 /// Starts `program` and lets the browser visit it.
 pub fn run(program: &Path) -> anyhow::Result<()> {
     let folder = tree::root().join("tests/browser");
+    new_enough()?;
     packages(&folder)?;
+    run_to_end(Command::new("node").arg("self-test.mjs").current_dir(&folder))?;
     let data = tempfile::Builder::new().prefix("tidegate-browser-").tempdir()?;
     let mut server =
         Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
@@ -36,6 +40,15 @@ pub fn run(program: &Path) -> anyhow::Result<()> {
                 .env("SCREENSHOTS", screenshots()),
         )?;
     }
+    Ok(())
+}
+
+/// Debian 12's own Node is too old for the driver of the browser; Debian 13's is not.
+fn new_enough() -> anyhow::Result<()> {
+    let output = Command::new("node").arg("--version").output().context("there is no node: run the step install")?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    let major = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse::<u32>().ok());
+    anyhow::ensure!(major >= Some(NODE_MIN), "node {version} is too old for the browser tests: they need {NODE_MIN} or newer");
     Ok(())
 }
 

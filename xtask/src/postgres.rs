@@ -1,4 +1,4 @@
-//! A PostgreSQL of our own: on loopback, on a free port, in a temporary folder, gone when it is dropped.
+//! A `PostgreSQL` of our own: on loopback, on a free port, in a temporary folder, gone when it is dropped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
@@ -37,8 +37,10 @@ pub struct Postgres {
     /// `postgres://…`, as a user who may create databases.
     pub url: String,
     // In this order: stopped first, then removed.
-    _server: Server,
-    _folder: TempDir,
+    #[expect(dead_code, reason = "held for its end")]
+    server: Server,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held for its end"))]
+    folder: TempDir,
 }
 
 impl Postgres {
@@ -61,7 +63,7 @@ impl Postgres {
         wait_until_ready(&lines)?;
         println!("PostgreSQL for {purpose:?} listens on 127.0.0.1:{port}");
         let url = format!("postgres://tidegate:{password}@127.0.0.1:{port}/postgres");
-        Ok(Postgres { url, _server: server, _folder: folder })
+        Ok(Postgres { url, server, folder })
     }
 }
 
@@ -77,7 +79,7 @@ fn settings(purpose: Purpose) -> Vec<String> {
     settings
 }
 
-/// Who runs the server: PostgreSQL refuses to run as root.
+/// Who runs the server: `PostgreSQL` refuses to run as root.
 #[derive(Debug, Clone, Copy)]
 enum Owner {
     /// Whoever we are.
@@ -164,4 +166,22 @@ fn wait_until_ready(lines: &Receiver<String>) -> anyhow::Result<()> {
         }
     }
     bail!("PostgreSQL is not ready after {START_SECONDS} s:\n{}", said.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::{Postgres, Purpose};
+
+    #[test]
+    fn slow_an_instance_listens_and_leaves_nothing_behind() {
+        let postgres = Postgres::start(Purpose::Tests).expect("PostgreSQL is installed");
+        let address =
+            postgres.url.rsplit('@').next().and_then(|rest| rest.strip_suffix("/postgres")).expect("an address").to_owned();
+        let folder = postgres.folder.path().to_path_buf();
+        TcpStream::connect(&address).expect("it listens");
+        drop(postgres);
+        assert!(TcpStream::connect(&address).is_err() && !folder.exists());
+    }
 }

@@ -13,7 +13,7 @@ use crate::{browser, demo_check, install, tidy, tree};
 /// The names of slow tests begin so; `check` leaves them out.
 const SLOW: &str = "slow_";
 
-/// Where the store's tests find PostgreSQL; whoever has one running sets it and none is started.
+/// Where the store's tests find `PostgreSQL`; whoever has one running sets it and none is started.
 pub const POSTGRES: &str = "TIDEGATE_TEST_POSTGRES";
 const PROMETHEUS: &str = "TIDEGATE_TEST_PROMETHEUS";
 

@@ -204,7 +204,8 @@ fn check(tree: Tree) -> (Vec<Finding>, usize) {
 
 fn parse(tree: Tree) -> (Project, Vec<Finding>) {
     let (mut sources, mut findings) = (Vec::new(), Vec::new());
-    for (path, text) in tree.files().filter(|(path, _)| path.ends_with(".rs")) {
+    let rust = |path: &str| std::path::Path::new(path).extension().is_some_and(|extension| extension == "rs");
+    for (path, text) in tree.files().filter(|(path, _)| rust(path)) {
         match Source::parse(path, text) {
             Ok(source) => sources.push(source),
             Err((line, why)) => findings.push(Finding::new(

@@ -18,7 +18,7 @@ use crate::place::Root;
 pub struct Attempt {
     /// Its id.
     pub id: AttemptId,
-    /// The order; `None` if the attempt was cancelled before its order came.
+    /// The order; `None` if it was refused, or cancelled before it came.
     pub order: Option<Order>,
     /// Its journal.
     pub entry: Entry,
@@ -124,6 +124,11 @@ impl Attempt {
         Ok(())
     }
 
+    /// The server asks again, so its having heard the end counts no more.
+    pub fn set_unheard(&self) {
+        self.state().heard = false;
+    }
+
     /// Tells the courier that there is news, or that the server asked again.
     pub fn changed(&self) {
         self.revision.send_modify(|revision| *revision += 1);
@@ -141,7 +146,10 @@ impl Attempt {
             Some(verdict) => (verdict.outcome, verdict.detail.clone()),
             None => (Outcome::InProgress, state.waiting_for.clone()),
         };
-        let generation = self.order.as_ref().map_or(0, |order| order.generation);
+        let generation = match (&self.order, &state.verdict) {
+            (Some(order), _) => order.generation,
+            (None, verdict) => verdict.as_ref().map_or(0, |verdict| verdict.generation),
+        };
         let steps = self.order.as_ref().map(|order| steps(order, &state.records)).unwrap_or_default();
         Report { attempt: self.id.clone(), generation, outcome, steps, attested, detail }
     }

@@ -142,11 +142,7 @@ pub fn exec_error(folder: &Path) -> Option<String> {
 /// Whether the claimant is still on its way to becoming the program.
 pub fn is_becoming(folder: &Path) -> bool {
     let Ok(file) = File::open(folder.join(CLAIM)) else { return false };
-    match file.try_lock_shared() {
-        Ok(()) => false,
-        Err(fs::TryLockError::WouldBlock) => true,
-        Err(fs::TryLockError::Error(_)) => false,
-    }
+    matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock))
 }
 
 /// The entry of the hidden subcommand: supervises or becomes what the folder says.

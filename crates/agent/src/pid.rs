@@ -5,10 +5,11 @@ use std::os::fd::OwnedFd;
 use std::thread;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
 
 /// Rounds of hard signals to a session; a fork between two rounds is met by the next.
 const KILL_ROUNDS_MAX: u32 = 400;
@@ -62,13 +63,25 @@ impl Process {
     }
 
     /// Waits for its end, whoever's child it is.
+    ///
+    /// A thread waits in the kernel, so that nothing is looked at again and again while a program stays up. If the future is
+    /// dropped, the thread ends with the process that it waits for, or with the agent.
     pub async fn ended(&self) {
-        let handle = self.handle().and_then(|handle| AsyncFd::with_interest(handle, Interest::READABLE).ok());
-        if let Some(handle) = handle
-            && handle.readable().await.is_ok()
-        {
-            return;
+        let Some(handle) = self.handle() else { return self.looked_ended().await };
+        let (tell, told) = oneshot::channel();
+        let waiter = thread::Builder::new().name("process".into()).stack_size(64 << 10).spawn(move || {
+            let mut ready = [PollFd::new(&handle, PollFlags::IN)];
+            while let Err(Errno::INTR) = rustix::event::poll(&mut ready, None) {}
+            let _ = tell.send(());
+        });
+        if waiter.is_ok() {
+            let _ = told.await;
         }
+        // Where that did not work, by looking.
+        self.looked_ended().await;
+    }
+
+    async fn looked_ended(&self) {
         while self.is_alive() {
             tokio::time::sleep(LOOK).await;
         }

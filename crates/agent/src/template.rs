@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use minijinja::value::Kwargs;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use tidegate_domain::ids::clip;
 
@@ -22,9 +23,8 @@ pub fn render(text: &str, variables: &BTreeMap<String, String>) -> Result<String
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_fuel(Some(FUEL));
-    environment.set_keep_trailing_newline(true);
-    let values: Value = variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))).collect();
-    let rendered = environment.render_str(text, values);
+    let values: Kwargs = variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))).collect();
+    let rendered = environment.render_str(text, Value::from(values));
     let rendered = rendered.map_err(|error| match error.kind() {
         minijinja::ErrorKind::UndefinedError => {
             let known: Vec<&str> = variables.keys().map(String::as_str).collect();

@@ -235,8 +235,8 @@ pub struct AuditVerified {
 /// The first entry of the history that does not fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BrokenEntry {
-    /// In which stream.
-    pub stream: Stream,
+    /// In which stream, as it stands in the database.
+    pub stream: String,
     /// Its place in the stream.
     pub version: u64,
     /// Its place in the whole history.

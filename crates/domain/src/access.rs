@@ -242,3 +242,44 @@ impl Person {
             || self.grants.iter().any(|grant| grant.allows(permission, about))
     }
 }
+
+/// An event in the stream of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "what it opens and why it ended")]
+pub enum TokenEvent {
+    /// It was made.
+    Made { purpose: TokenPurpose, label: String },
+    /// It was used up or revoked.
+    Ended { reason: String },
+}
+
+impl TokenEvent {
+    /// One sentence for people, without a full stop.
+    pub fn describe(&self) -> String {
+        match self {
+            TokenEvent::Made { purpose, label } => format!("made \"{label}\", which opens {}", purpose.words()),
+            TokenEvent::Ended { reason } => format!("it ended: {reason}"),
+        }
+    }
+}
+
+impl TokenPurpose {
+    /// What it opens, in words.
+    pub fn words(&self) -> String {
+        match self {
+            TokenPurpose::Api { person } => format!("the API as {person}"),
+            TokenPurpose::Session { person } => format!("a browser session as {person}"),
+            TokenPurpose::Login { person } => format!("one sign-in as {person}"),
+            TokenPurpose::Enrolment { target } => format!("one enrolment of {target}"),
+            TokenPurpose::Agent { target } => format!("an agent session of {target}"),
+        }
+    }
+}
+
+impl Token {
+    /// Whether it is good now.
+    pub fn is_good(&self, now_ms: Millis) -> bool {
+        self.ended_at_ms.is_none() && now_ms < self.expires_at_ms
+    }
+}

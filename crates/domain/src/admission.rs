@@ -171,7 +171,7 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
         reasons.push(reason(
             ReasonCode::ChangeUnauthorised,
             Kind::Authorisation,
-            format!("change {} is {} and not authorised", change.id, change.state.as_str().replace('_', " ")),
+            format!("change {} is not authorised; it is {}", change.id, change.state.as_str().replace('_', " ")),
             "get it authorised by somebody other than its author",
         ));
     }
@@ -180,23 +180,30 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
 }
 
 /// Whether what was authorised is what would run.
-fn content(facts: &Facts<'_>, change: &Change) -> Option<Reason> {
+fn content(facts: &Facts<'_>, change: &Change) -> Vec<Reason> {
     match change.content.class {
-        Class::Standard if !facts.environment.accepts_standard_changes() => Some(reason(
+        Class::Standard => standard(facts, change),
+        Class::Normal | Class::Emergency if change.content.plan.as_ref() == Some(facts.digest) => Vec::new(),
+        Class::Normal | Class::Emergency => vec![other_plan(facts, change)],
+    }
+}
+
+/// A standard change authorises versions, not a plan, and not everywhere.
+fn standard(facts: &Facts<'_>, change: &Change) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if !facts.environment.accepts_standard_changes() {
+        reasons.push(reason(
             ReasonCode::StandardNotEnough,
             Kind::Authorisation,
             format!("{} does not accept standard changes, and change {} is one", facts.environment.name, change.id),
             "write a normal change",
-        )),
-        Class::Standard => {
-            let planned: BTreeMap<_, _> =
-                facts.plan.installations.iter().map(|i| (i.component.clone(), i.version.clone())).collect();
-            (!change.content.versions.is_empty() && change.content.versions != planned).then(|| other_plan(facts, change))
-        }
-        Class::Normal | Class::Emergency => {
-            (change.content.plan.as_ref() != Some(facts.digest)).then(|| other_plan(facts, change))
-        }
+        ));
     }
+    let planned: BTreeMap<_, _> = facts.plan.installations.iter().map(|i| (i.component.clone(), i.version.clone())).collect();
+    if !change.content.versions.is_empty() && change.content.versions != planned {
+        reasons.push(other_plan(facts, change));
+    }
+    reasons
 }
 
 fn other_plan(facts: &Facts<'_>, change: &Change) -> Reason {
@@ -208,21 +215,27 @@ fn other_plan(facts: &Facts<'_>, change: &Change) -> Reason {
     )
 }
 
-/// Whether a freeze concerns the deployment and no exception lets it through.
-fn stops(facts: &Facts<'_>, freeze: &Freeze, now_ms: Millis) -> bool {
+/// Whether a freeze concerns the deployment and no exception lets it through until then.
+fn stops(facts: &Facts<'_>, freeze: &Freeze, until_ms: Millis) -> bool {
     let controlled = if facts.environment.controlled { Controlled::Yes } else { Controlled::No };
     let standard = facts.change.is_some_and(|change| change.content.class == Class::Standard);
     freeze.covers(&facts.plan.application, &facts.environment.name, controlled)
         && !(freeze.strictness == Strictness::Soft && standard)
-        && !freeze.lets_through(facts.deployment, now_ms)
+        && !freeze.lets_through(facts.deployment, until_ms)
 }
 
 fn frozen(facts: &Facts<'_>, freeze: &Freeze, now_ms: Millis) -> Option<Reason> {
     // The whole planned interval is tested, not the moment of starting alone.
-    if !freeze.touches(now_ms, now_ms + facts.planned_ms) || !stops(facts, freeze, now_ms) {
+    let end_ms = now_ms + facts.planned_ms;
+    let last_ms = (end_ms.min(freeze.until_ms) - 1).max(now_ms);
+    if !freeze.touches(now_ms, end_ms) || !stops(facts, freeze, last_ms) {
         return None;
     }
-    let begins = if freeze.from_ms > now_ms { "begins before it would end" } else { "is in force" };
+    let begins = match (freeze.from_ms > now_ms, freeze.lets_through(facts.deployment, now_ms)) {
+        (_, true) => "has an exception that expires before it would end",
+        (true, false) => "begins before it would end",
+        (false, false) => "is in force",
+    };
     Some(Reason {
         until_ms: Some(freeze.until_ms),
         ..reason(
@@ -235,7 +248,9 @@ fn frozen(facts: &Facts<'_>, freeze: &Freeze, now_ms: Millis) -> Option<Reason> 
 }
 
 fn slot(facts: &Facts<'_>) -> Option<Reason> {
-    let holder = facts.slot.holder.as_ref().filter(|holder| *holder != facts.deployment)?;
+    // The plan back takes the place over from the deployment that it takes back.
+    let mine = |holder: &Id| holder == facts.deployment || holder.fallback() == *facts.deployment;
+    let holder = facts.slot.holder.as_ref().filter(|holder| !mine(holder))?;
     Some(reason(
         ReasonCode::SlotTaken,
         Kind::Obstacle,
@@ -266,7 +281,7 @@ fn stale(facts: &Facts<'_>) -> Option<Reason> {
     Some(reason(
         ReasonCode::PlanStale,
         Kind::Never,
-        format!("{} targets changed since the plan was made, {first} first; its way back would be wrong", moved.len()),
+        format!("{} changed since the plan was made; its way back would be wrong", and_more(first, moved.len())),
         "make a new plan",
     ))
 }
@@ -276,9 +291,18 @@ fn agents(facts: &Facts<'_>) -> Option<Reason> {
     Some(reason(
         ReasonCode::AgentMissing,
         Kind::Obstacle,
-        format!("{} targets have no agent, {first} first", facts.without_agent.len()),
+        format!("there is no agent on {}", and_more(first.as_str(), facts.without_agent.len())),
         format!("enrol it: tidegate target enrol {first}"),
     ))
+}
+
+/// `web-1`, or `web-1 and 2 more targets`.
+fn and_more(first: &str, count: usize) -> String {
+    match count {
+        0 | 1 => first.to_owned(),
+        2 => format!("{first} and 1 more target"),
+        _ => format!("{first} and {} more targets", count - 1),
+    }
 }
 
 fn reason(code: ReasonCode, kind: Kind, text: String, remedy: impl Into<String>) -> Reason {

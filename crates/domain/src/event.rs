@@ -169,3 +169,26 @@ impl NewEvent {
         NewEvent { kind: kind.as_str().expect("the kind is text").to_owned(), body }
     }
 }
+
+/// One sentence about an event that was read back, without a full stop and without its actor.
+///
+/// An event that this program does not know (written by a newer one) is named by its kind.
+pub fn sentence(noun: Noun, kind: &str, body: &serde_json::Value) -> String {
+    let mut tagged = body.clone();
+    if let Some(fields) = tagged.as_object_mut() {
+        fields.insert("kind".into(), kind.into());
+    }
+    let described = match noun {
+        Noun::Application | Noun::Component | Noun::Environment | Noun::Strategy | Noun::Target | Noun::Person => {
+            serde_json::from_value(tagged).map(|event: crate::estate::Event| event.describe())
+        }
+        Noun::Artifact => serde_json::from_value(tagged).map(|event: crate::deployment::artifact::Event| event.describe()),
+        Noun::Change => serde_json::from_value(tagged).map(|event: crate::change::Event| event.describe()),
+        Noun::Release => serde_json::from_value(tagged).map(|event: crate::release::Event| event.describe()),
+        Noun::Freeze => serde_json::from_value(tagged).map(|event: crate::calendar::freeze::Event| event.describe()),
+        Noun::Slot => serde_json::from_value(tagged).map(|event: crate::estate::SlotEvent| event.describe()),
+        Noun::Deployment => serde_json::from_value(tagged).map(|event: crate::deployment::rollout::Event| event.describe()),
+        Noun::Token => serde_json::from_value(tagged).map(|event: crate::access::TokenEvent| event.describe()),
+    };
+    described.unwrap_or_else(|_| kind.replace('_', " "))
+}

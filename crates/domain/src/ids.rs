@@ -130,7 +130,7 @@ impl fmt::Display for Id {
 
 /// The version of a component or release: text, never a number (`1.10` is not `1.1`).
 ///
-/// 1 to 64 characters of letters, digits and `.`, `-`, `_`, `+`, starting with a letter or digit.
+/// 1 to 64 characters of letters, digits and `.`, `-`, `_`, `+`, starting with a letter or digit, without `..`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(extend("pattern" = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"))]

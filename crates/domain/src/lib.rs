@@ -25,6 +25,7 @@ pub mod limits;
 pub mod measure;
 pub mod refusal;
 pub mod release;
+pub mod template;
 
 pub use ids::{ApplicationName, Digest, Id, Name, Version};
 pub use refusal::{Code, Refusal};

@@ -1,1 +1,32 @@
-//! Placeholder.
+//! The server: doors, services, orchestrator.
+//!
+//! One folder per noun, each with its service and its doors; [`routes`] is the table of contents. A command's way is door →
+//! service (permission, load) → domain (pure) → the store's commit.
+
+pub mod access;
+pub mod agent;
+pub mod app;
+mod artifact;
+mod audit;
+mod change;
+pub mod clock;
+pub mod deployment;
+mod door;
+mod estate;
+mod freeze;
+mod list;
+mod measure;
+mod openapi;
+pub mod orchestrator;
+mod pages;
+mod probes;
+mod problem;
+mod release;
+mod router;
+mod secret;
+mod start;
+pub mod web;
+
+pub use problem::{Fault, No};
+pub use router::{openapi, router};
+pub use start::{Config, Running, backup, login_link, open, restore, run, start};

@@ -117,7 +117,8 @@ impl Store {
         }
         let first = self.reads().rows(FIRST_HOLE, vec![]).await?;
         let position = first.first().map(|row| row.count(0)).transpose()?.unwrap_or(0);
-        let what = format!("there are {count} entries and the feed has given out {head} positions: whole streams are removed or added");
+        let what =
+            format!("there are {count} entries and the feed has given out {head} positions: whole streams are removed or added");
         Ok(Some(Broken { stream: String::new(), version: 0, position, what }))
     }
 }
@@ -162,7 +163,11 @@ impl Walk {
             self.stream = stream;
         }
         self.events += 1;
-        let what = if self.stream_broken { None } else { self.fault(row, version, position).unwrap_or_else(|cause| Some(unreadable(&cause))) };
+        let what = if self.stream_broken {
+            None
+        } else {
+            self.fault(row, version, position).unwrap_or_else(|cause| Some(unreadable(&cause)))
+        };
         if let Some(what) = what {
             self.stream_broken = true;
             // Of a removed entry its own version is named, not that of the one that shows it.

@@ -183,9 +183,8 @@ async fn connect_postgres(options: PgConnectOptions) -> Result<Connections, Faul
         ("statement_timeout", STATEMENT_MS),
         ("idle_in_transaction_session_timeout", IDLE_MS),
     ]);
-    let pool = |connections: u32| {
-        PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(WAIT_SECONDS))
-    };
+    let pool =
+        |connections: u32| PgPoolOptions::new().max_connections(connections).acquire_timeout(Duration::from_secs(WAIT_SECONDS));
     let write = pool(1).connect_with(options.clone()).await?;
     let version: String = sqlx::query_scalar("SHOW server_version").fetch_one(&write).await?;
     let version = version.split(' ').next().unwrap_or_default().to_owned();
@@ -409,4 +408,37 @@ where
         Bind::Text(value) => query.bind(value),
         Bind::TextOrNull(value) => query.bind(value),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Address, Db, connect};
+
+    async fn settings(db: &Db, questions: &[&'static str]) -> Vec<String> {
+        let mut answers = Vec::new();
+        for question in questions {
+            let rows = db.rows(*question, vec![]).await.expect("it answers");
+            let row = rows.first().expect("it has an answer");
+            answers.push(row.int(0).map_or_else(|_| row.text(0).expect("number or text"), |number| number.to_string()));
+        }
+        answers
+    }
+
+    /// A kill cannot show whether a commit was synced, because the pages of a killed process survive it; so this is asked.
+    #[tokio::test]
+    async fn sqlite_syncs_every_commit() {
+        let dir = tempfile::tempdir().expect("there is a folder");
+        let connections = connect(Address::Sqlite(dir.path().join("a.db"))).await.expect("it opens");
+        let questions = ["PRAGMA journal_mode", "PRAGMA synchronous", "PRAGMA foreign_keys", "PRAGMA busy_timeout"];
+        assert_eq!(settings(&connections.write, &questions).await, ["wal", "2", "1", "10000"]);
+        let refused = connections.read.rows("CREATE TABLE t (id INTEGER)", vec![]).await;
+        assert!(refused.is_err(), "readers only read");
+    }
+
+    #[tokio::test]
+    async fn postgres_syncs_every_commit() {
+        let Ok(url) = std::env::var("TIDEGATE_TEST_POSTGRES") else { return };
+        let connections = connect(Address::parse(&url).expect("it is an address")).await.expect("it opens");
+        assert_eq!(settings(&connections.write, &["SHOW synchronous_commit"]).await, ["on"]);
+    }
 }

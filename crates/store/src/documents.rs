@@ -32,6 +32,6 @@ impl Store {
 
     /// Forgets idempotency keys older than 24 hours; answers how many.
     pub async fn purge(&self, now_ms: Millis) -> Result<u64, Fault> {
-        self.writer().purge(now_ms - IDEMPOTENCY_MS).await
+        self.writer().purge(now_ms.saturating_sub(IDEMPOTENCY_MS)).await
     }
 }

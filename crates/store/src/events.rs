@@ -86,7 +86,8 @@ fn event_row(row: &Row) -> Result<EventRow, Fault> {
     let position = row.count(0)?;
     let place = || format!("event {position}");
     let stream = row.text(1)?;
-    let (noun, id) = chain::parse_stream(&stream).ok_or_else(|| Fault::corrupt(place(), format!("\"{stream}\" is not a stream")))?;
+    let (noun, id) =
+        chain::parse_stream(&stream).ok_or_else(|| Fault::corrupt(place(), format!("\"{stream}\" is not a stream")))?;
     Ok(EventRow {
         position,
         stream: Stream::new(noun, id),

@@ -37,7 +37,9 @@ pub enum Fault {
         remedy: &'static str,
     },
     /// The database was written by a newer program.
-    #[error("the database has schema {found} and this program knows schemas up to {known}; start the newer program, or restore a backup that was made before it ran")]
+    #[error(
+        "the database has schema {found} and this program knows schemas up to {known}; start the newer program, or restore a backup that was made before it ran"
+    )]
     SchemaNewer {
         /// The version in the database.
         found: u64,

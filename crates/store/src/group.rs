@@ -128,7 +128,8 @@ impl Known {
         for row in bulk::select_in(tx, "SELECT stream, version, hash FROM streams", "stream", streams).await? {
             known.heads.insert(row.text(0)?, Head { version: row.count(1)?, hash: row.text(2)? });
         }
-        let keys: BTreeSet<&String> = commits.iter().filter_map(|commit| commit.idempotency.as_ref()).map(|row| &row.key).collect();
+        let keys: BTreeSet<&String> =
+            commits.iter().filter_map(|commit| commit.idempotency.as_ref()).map(|row| &row.key).collect();
         let keys = keys.into_iter().cloned().collect();
         for row in bulk::select_in(tx, "SELECT key FROM idempotency", "key", keys).await? {
             known.keys.insert(row.text(0)?);
@@ -147,11 +148,8 @@ impl Plan {
         let mut plan = Plan::default();
         let mut left = allowance.unwrap_or(u64::MAX);
         for commit in commits {
-            let outcome = if left == 0 {
-                Err(CommitError::Stopped)
-            } else {
-                admit(commit, &known).map(|()| plan.take(commit, &mut known))
-            };
+            let outcome =
+                if left == 0 { Err(CommitError::Stopped) } else { admit(commit, &known).map(|()| plan.take(commit, &mut known)) };
             left -= u64::from(outcome.is_ok());
             plan.outcomes.push(outcome);
         }
@@ -226,7 +224,8 @@ impl Plan {
     pub(crate) async fn write(&mut self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         EVENTS.insert(tx, std::mem::take(&mut self.events)).await?;
         let streams = std::mem::take(&mut self.streams).into_iter();
-        let streams = streams.map(|(stream, head)| vec![Bind::Text(stream), Bind::Int(head.version as i64), Bind::Text(head.hash)]);
+        let streams =
+            streams.map(|(stream, head)| vec![Bind::Text(stream), Bind::Int(head.version as i64), Bind::Text(head.hash)]);
         STREAMS.insert(tx, streams.collect()).await?;
         RECORDS.insert(tx, std::mem::take(&mut self.records).into_values().collect()).await?;
         TARGETS.insert(tx, std::mem::take(&mut self.targets).into_values().collect()).await?;
@@ -302,10 +301,8 @@ const ORDERS: Table = Table {
     conflict: "ON CONFLICT (attempt) DO UPDATE SET target = excluded.target, deployment = excluded.deployment, \
                state = excluded.state, changed_at_ms = excluded.changed_at_ms, body = excluded.body",
 };
-const DOCUMENTS: Table =
-    Table { name: "documents", columns: &["digest", "body"], conflict: "ON CONFLICT (digest) DO NOTHING" };
-const IDEMPOTENCY: Table =
-    Table { name: "idempotency", columns: &["key", "request", "at_ms", "answer"], conflict: "" };
+const DOCUMENTS: Table = Table { name: "documents", columns: &["digest", "body"], conflict: "ON CONFLICT (digest) DO NOTHING" };
+const IDEMPOTENCY: Table = Table { name: "idempotency", columns: &["key", "request", "at_ms", "answer"], conflict: "" };
 
 fn record_binds(record: &RecordRow, version: u64, updated_at_ms: Millis) -> Vec<Bind> {
     let index = &record.index;
@@ -348,10 +345,5 @@ fn order_binds(row: &OrderRow) -> Vec<Bind> {
 }
 
 fn idempotency_binds(row: &IdempotencyRow) -> Vec<Bind> {
-    vec![
-        Bind::from(row.key.as_str()),
-        Bind::from(row.request.as_str()),
-        Bind::Int(row.at_ms),
-        Bind::from(row.answer.as_str()),
-    ]
+    vec![Bind::from(row.key.as_str()), Bind::from(row.request.as_str()), Bind::Int(row.at_ms), Bind::from(row.answer.as_str())]
 }

@@ -29,6 +29,7 @@ mod fault;
 mod group;
 mod logs;
 pub mod media;
+mod nouns;
 mod orders;
 mod records;
 mod schema;

@@ -47,12 +47,13 @@ impl Store {
 
     /// Chunks of an attempt after number `after` (without one: from the first), in order.
     pub async fn logs(&self, attempt: &str, after: Option<u64>, limit: u32) -> Result<Vec<LogChunk>, Fault> {
-        let sql = "SELECT attempt, number, at_ms, text FROM log_chunks WHERE attempt = $1 AND number > $2 ORDER BY number LIMIT $3";
+        let sql =
+            "SELECT attempt, number, at_ms, text FROM log_chunks WHERE attempt = $1 AND number > $2 ORDER BY number LIMIT $3";
         let after = after.map_or(-1, |after| i64::try_from(after).unwrap_or(i64::MAX));
         let rows = self.reads().rows(sql, vec![Bind::from(attempt), Bind::Int(after), rows_limit(limit)]).await?;
-        let chunks = rows.iter().map(|row| {
-            Ok(LogChunk { attempt: row.text(0)?, number: row.count(1)?, at_ms: row.int(2)?, text: row.text(3)? })
-        });
+        let chunks = rows
+            .iter()
+            .map(|row| Ok(LogChunk { attempt: row.text(0)?, number: row.count(1)?, at_ms: row.int(2)?, text: row.text(3)? }));
         chunks.collect()
     }
 
@@ -110,8 +111,8 @@ pub(crate) async fn write(tx: &mut Tx, chunks: &[LogChunk]) -> Result<(), sqlx::
         size.bytes += bytes;
         size.chunks += 1;
     }
-    let rows = sizes.into_iter().map(|(attempt, size)| {
-        vec![Bind::Text(attempt), Bind::Int(size.bytes as i64), Bind::Int(size.chunks as i64)]
-    });
+    let rows = sizes
+        .into_iter()
+        .map(|(attempt, size)| vec![Bind::Text(attempt), Bind::Int(size.bytes as i64), Bind::Int(size.chunks as i64)]);
     SIZES.insert(tx, rows.collect()).await
 }

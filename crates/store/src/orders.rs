@@ -77,7 +77,8 @@ impl Store {
 
     /// The orders of a target that are not closed, oldest first.
     pub async fn open_orders(&self, target: &Name) -> Result<Vec<OrderRow>, Fault> {
-        let sql = format!("{ORDER_COLUMNS} WHERE target = $1 AND state IN ('open', 'cancelling') ORDER BY changed_at_ms, attempt");
+        let sql =
+            format!("{ORDER_COLUMNS} WHERE target = $1 AND state IN ('open', 'cancelling') ORDER BY changed_at_ms, attempt");
         self.reads().rows(sql, vec![Bind::from(target.as_str())]).await?.iter().map(order_row).collect()
     }
 

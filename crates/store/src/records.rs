@@ -116,7 +116,8 @@ impl Store {
         let mut wanted = wanted.into_iter();
         let mut found = std::collections::HashMap::new();
         for size in bulk::sizes(wanted.len()) {
-            let mut sql = "SELECT id, version, updated_at_ms, sort_at_ms, body FROM records WHERE noun = $1 AND id IN (".to_owned();
+            let mut sql =
+                "SELECT id, version, updated_at_ms, sort_at_ms, body FROM records WHERE noun = $1 AND id IN (".to_owned();
             bulk::placeholders(&mut sql, 1, size);
             sql.push(')');
             let mut binds = vec![Bind::from(T::NOUN.as_str())];
@@ -289,7 +290,7 @@ impl List<'_> {
                 self.select(&mut clause, std::slice::from_ref(state));
                 clause.add(&format!(") AS s{index}"));
             }
-            self.order_and_limit(&mut clause);
+            self.order_and_limit(&mut clause, self.order.sql());
         }
         (clause.sql, clause.binds)
     }
@@ -315,11 +316,13 @@ impl List<'_> {
             clause.bind(seek.id.as_str());
             clause.add(if self.order == Order::ByName { "" } else { ")" });
         }
-        self.order_and_limit(clause);
+        // Without statistics SQLite would rather walk all ids in order than sort the few parts of one parent.
+        let few = self.order == Order::ByName && self.filter.parent.is_some();
+        self.order_and_limit(clause, if few { "id || ''" } else { self.order.sql() });
     }
 
-    fn order_and_limit(&self, clause: &mut Clause) {
-        clause.add(&format!(" ORDER BY {} LIMIT ", self.order.sql()));
+    fn order_and_limit(&self, clause: &mut Clause, order: &str) {
+        clause.add(&format!(" ORDER BY {order} LIMIT "));
         clause.bind(i64::from(self.limit));
     }
 }

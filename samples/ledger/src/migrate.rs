@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqlitePool;
 
@@ -53,7 +53,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Ready { level, applied: 0 } => write!(f, "the schema is at {level}, nothing to do"),
-            Outcome::Ready { level, applied } => write!(f, "the schema is at {level}, {applied} migrations applied"),
+            Outcome::Ready { level, applied } => write!(f, "the schema is at {level}, migrations applied: {applied}"),
             Outcome::Behind { level, needed } => write!(f, "the schema is at {level}, {needed} is needed"),
         }
     }
@@ -99,5 +99,5 @@ async fn apply(pool: &SqlitePool, folder: &Path, needed: u32) -> anyhow::Result<
         sqlx::raw_sql(AssertSqlSafe(number)).execute(&mut *tx).await.context("the level cannot be written")?;
         tx.commit().await.with_context(|| format!("{} cannot be committed", path.display()))?;
     }
-    Ok(Outcome::Behind { level: 0, needed })
+    bail!("the schema did not reach {needed} after {needed} migrations; look whether one of them sets user_version")
 }

@@ -37,9 +37,34 @@ const RESERVED: [(&str, &[&str], &str); 7] = [
     ("getrandom", &[SERVER, AGENT, "tidegate", TESTKIT], "chance is an argument"),
 ];
 
+const BANS: &str = "deny.toml";
+const LOCK: &str = "Cargo.lock";
+
 pub fn check(project: &Project) -> Vec<Finding> {
     let manifests = project.tree.files().filter(|(path, _)| path.ends_with("/Cargo.toml"));
-    manifests.flat_map(|(path, text)| manifest(path, text)).collect()
+    let mut findings: Vec<Finding> = manifests.flat_map(|(path, text)| manifest(path, text)).collect();
+    let (bans, lock) = (project.tree.get(BANS), project.tree.get(LOCK));
+    findings.extend(banned(bans.unwrap_or_default(), lock.unwrap_or_default()));
+    findings
+}
+
+/// Holds the lock against the bans of `deny.toml`, so that they hold where cargo-deny is not installed.
+fn banned(bans: &str, lock: &str) -> Vec<Finding> {
+    let bans: toml::Table = match bans.parse() {
+        Ok(bans) => bans,
+        Err(error) => return vec![Finding::new(Rule::Edge, BANS, 1, format!("cannot be parsed: {error}"), "mend it")],
+    };
+    let denied = bans.get("bans").and_then(|bans| bans.get("deny")).and_then(toml::Value::as_array);
+    let mut findings = Vec::new();
+    for entry in denied.into_iter().flatten() {
+        let text = |field: &str| entry.get(field).and_then(toml::Value::as_str).unwrap_or_default();
+        let name = text("crate");
+        if let Some(at) = lock.lines().position(|line| line == format!("name = \"{name}\"")) {
+            let remedy = format!("use {}; `cargo tree -i {name}` says who brings it", text("reason"));
+            findings.push(Finding::new(Rule::Edge, LOCK, at + 1, format!("{name} is banned"), remedy));
+        }
+    }
+    findings
 }
 
 fn manifest(path: &str, text: &str) -> Vec<Finding> {
@@ -120,6 +145,14 @@ mod tests {
             check("tidegate-agent", "[target.'cfg(unix)'.dependencies]\ns = { package = \"tidegate-server\" }\n").len(),
             1
         );
+    }
+
+    #[test]
+    fn a_banned_package_in_the_lock_is_found() {
+        let bans = ("deny.toml", "[bans]\ndeny = [{ crate = \"openssl-sys\", reason = \"rustls with ring\" }]\n");
+        let found = findings_of(super::check, &[bans, ("Cargo.lock", "[[package]]\nname = \"openssl-sys\"\n")]);
+        assert!(found[0].starts_with("Cargo.lock:2: openssl-sys is banned; use rustls with ring;"), "{found:?}");
+        assert!(findings_of(super::check, &[bans, ("Cargo.lock", "[[package]]\nname = \"ring\"\n")]).is_empty());
     }
 
     #[test]

@@ -46,9 +46,9 @@ pub fn apply(text: Option<&str>, mut findings: Vec<Finding>) -> (Vec<Finding>, u
             faults.push(fault);
         }
     }
-    let excused = before - findings.len();
+    let silenced = before - findings.len();
     findings.extend(faults);
-    (findings, excused)
+    (findings, silenced)
 }
 
 /// Removes what `excuse` covers from `findings`, or says what is wrong with it.

@@ -64,7 +64,7 @@ fn line_of(path: &str, number: usize, line: &str) -> Vec<Finding> {
 
 /// A lock file that names where packages were downloaded works on one network only.
 fn lock(path: &str, text: &str) -> Vec<Finding> {
-    let found = text.lines().position(|line| path.ends_with(".json") && line.trim_start().starts_with("\"resolved\""));
+    let found = text.lines().position(|line| line.trim_start().starts_with("\"resolved\":"));
     let remedy = "make it with npm's omit-lockfile-registry-resolved";
     let finding = |at| Finding::new(Rule::MachinePath, path, at + 1, "the lock names a registry host", remedy);
     found.map(finding).into_iter().collect()
@@ -89,11 +89,19 @@ fn unfinished(source: &Source) -> Vec<Finding> {
             findings.push(Finding::new(Rule::Marker, &source.path, line, what, "write it, or refuse with a reason"));
         }
     }
-    for line in source.find(&["#", "[", "ignore"]) {
+    for line in source.find(&["#", "[", "ignore"]).into_iter().filter(|line| !is_child_of_a_test(source, *line)) {
         let what = "a test that is not run tests nothing";
-        findings.push(Finding::new(Rule::Marker, &source.path, line, what, "mend it, delete it, or begin its name with slow_"));
+        let remedy = "begin its name with slow_ and run it, or say \"started by\" and the test that runs it as its child";
+        findings.push(Finding::new(Rule::Marker, &source.path, line, what, remedy));
     }
     findings
+}
+
+/// A test that kills runs its victim as a child: `#[ignore = "started by <test>"]`, a test of the same file.
+fn is_child_of_a_test(source: &Source, line: usize) -> bool {
+    let reason = source.words.iter().find(|word| word.line == line && word.literal).map(|word| word.text.trim_matches('"'));
+    let starter = reason.and_then(|reason| reason.strip_prefix("started by "));
+    starter.is_some_and(|starter| !source.find(&["fn", starter]).is_empty())
 }
 
 fn silenced(source: &Source) -> Vec<Finding> {
@@ -133,7 +141,14 @@ mod tests {
         assert!(check("a.md", &format!("# A\n\n{}: more\n", super::MARKERS[0]))[0].starts_with("a.md:3: "));
         assert!(check("a.md", &format!("{}S and {}_x\n", super::MARKERS[0], super::MARKERS[1])).is_empty());
         assert!(check("a.rs", "fn f() { todo!() }\n")[0].contains("todo! is a promise"));
-        assert!(check("a.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}\n")[0].starts_with("a.rs:2: a test that is not run"));
+    }
+
+    #[test]
+    fn a_test_that_is_not_run_is_found_unless_another_runs_it() {
+        let ignored = |reason: &str| format!("#[test]\nfn kill() {{}}\n#[test]\n#[ignore = \"{reason}\"]\nfn child() {{}}\n");
+        assert!(check("a.rs", &ignored("slow"))[0].starts_with("a.rs:4: a test that is not run"));
+        assert_eq!(check("a.rs", &ignored("started by nobody")).len(), 1);
+        assert!(check("a.rs", &ignored("started by kill")).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! before anything reads it), once through the rules of [`ArchiveCheck`] to its very end, and only then to write. Every file
 //! is created new, no link is ever followed, and links are made last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, Read, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
@@ -108,7 +108,7 @@ impl Archive<'_> {
     fn check_entries(&self) -> Result<(), Unpacked> {
         let packed = fs::metadata(self.path)?.len();
         let mut check = ArchiveCheck::new(packed);
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         let mut archive = tar::Archive::new(self.reader()?);
         for entry in archive.entries().map_err(broken)? {
             self.until.check()?;
@@ -222,40 +222,56 @@ impl Listed {
         }
     }
 
-    /// What [`ArchiveCheck`] leaves to the one who writes. `seen` holds files as `f/path` and links as `l/path`.
-    fn check(&self, seen: &mut BTreeSet<String>) -> Result<(), Refusal> {
+    /// What [`ArchiveCheck`] leaves to the one who writes.
+    fn check(&self, seen: &mut Seen) -> Result<(), Refusal> {
         let path = normal(&self.path).to_string_lossy().into_owned();
         if path == MARKER {
             return Err(unsafe_entry(&self.path, "has a name that the agent needs for itself"));
         }
-        if matches!(self.kind, Kind::Folder) {
-            return Ok(());
-        }
-        if path.is_empty() || seen.contains(&format!("f/{path}")) || seen.contains(&format!("l/{path}")) {
+        let is_folder = matches!(self.kind, Kind::Folder);
+        let taken = seen.leaves.contains_key(&path) || (!is_folder && (path.is_empty() || seen.folders.contains(&path)));
+        let above = path.match_indices('/').map(|(at, _)| &path[..at]);
+        if taken || above.clone().any(|above| seen.leaves.contains_key(above)) {
             return Err(unsafe_entry(&self.path, "stands twice in the archive"));
         }
+        seen.folders.extend(above.map(str::to_owned));
         match &self.kind {
+            Kind::Folder => {
+                seen.folders.insert(path);
+                return Ok(());
+            }
             Kind::Symlink(to) => {
                 // "x/../y" leaves the folder if x is itself a link; ".." at the begin starts from a real folder.
                 let mut parts = to.split('/').skip_while(|part| matches!(*part, ".." | "." | ""));
                 if parts.any(|part| part == "..") {
                     return Err(unsafe_entry(&self.path, "links through another folder and back"));
                 }
-                seen.insert(format!("l/{path}"));
             }
             Kind::Hardlink(to) => {
                 let to = normal(to).to_string_lossy().into_owned();
-                if !seen.contains(&format!("f/{to}")) {
+                if seen.leaves.get(&to) != Some(&Leaf::File) {
                     return Err(unsafe_entry(&self.path, "is a hard link to no earlier file of the archive"));
                 }
-                seen.insert(format!("f/{path}"));
             }
-            Kind::File(_) | Kind::Folder | Kind::Other => {
-                seen.insert(format!("f/{path}"));
-            }
+            Kind::File(_) | Kind::Other => {}
         }
+        let leaf = if matches!(self.kind, Kind::Symlink(_)) { Leaf::Symlink } else { Leaf::File };
+        seen.leaves.insert(path, leaf);
         Ok(())
     }
+}
+
+/// The entries so far.
+#[derive(Default)]
+struct Seen {
+    leaves: BTreeMap<String, Leaf>,
+    folders: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaf {
+    File,
+    Symlink,
 }
 
 /// The path without `.` parts; the rules have refused everything else that is odd.
@@ -282,7 +298,7 @@ fn bomb(what: String) -> Refusal {
 }
 
 fn broken(error: io::Error) -> Unpacked {
-    if error.get_ref().is_some_and(|inner| inner.is::<TooMuch>()) {
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<TooMuch>()).is_some() {
         return bomb(error.to_string()).into();
     }
     let what = format!("the archive cannot be read to its end: {error}");

@@ -49,13 +49,15 @@ pub struct End {
     pub state: StepState,
     /// The exit code, if a program ended by itself.
     pub exit_code: Option<i32>,
+    /// How long it ran, if somebody else measured it.
+    pub took_ms: Option<u64>,
     /// One line for people.
     pub detail: Option<String>,
 }
 
 impl End {
     pub fn new(state: StepState, detail: impl Into<String>) -> End {
-        End { state, exit_code: None, detail: Some(detail.into()) }
+        End { state, exit_code: None, took_ms: None, detail: Some(detail.into()) }
     }
 
     pub fn succeeded(detail: impl Into<String>) -> End {

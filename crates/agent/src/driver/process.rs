@@ -1,8 +1,8 @@
 //! (Re)starts and stops the supervised program of a component.
+//!
+//! Neither is broken off in the middle: each is bounded by the grace and the few seconds that a start may take.
 
 use std::time::Duration;
-
-use tidegate_domain::deployment::order::StepState;
 
 use super::{End, Job};
 use crate::services::Service;
@@ -19,10 +19,9 @@ pub async fn start(job: &Job<'_>, run: &str, args: &[String], stop_grace_seconds
         program,
         version: job.installation.version.clone(),
         digest: job.installation.artifact.digest.clone(),
-        stop_grace_seconds,
+        stop_grace_seconds: stop_grace_seconds.min(job.timeout_seconds),
     };
-    let started = bounded(job, job.agent.services.start(&job.installation.component, &job.place, service)).await;
-    match started {
+    match job.agent.services.start(&job.installation.component, &job.place, service).await {
         Ok(pid) => End::succeeded(format!("runs as process {pid}")),
         Err(end) => end,
     }
@@ -30,21 +29,10 @@ pub async fn start(job: &Job<'_>, run: &str, args: &[String], stop_grace_seconds
 
 /// Stops it.
 pub async fn stop(job: &Job<'_>, stop_grace_seconds: u32) -> End {
-    let grace = Duration::from_secs(stop_grace_seconds.into());
-    let stopped = bounded(job, job.agent.services.stop(&job.installation.component, &job.place, Some(grace))).await;
-    match stopped {
+    let grace = Duration::from_secs(stop_grace_seconds.min(job.timeout_seconds).into());
+    match job.agent.services.stop(&job.installation.component, &job.place, grace).await {
         Ok(true) => End::succeeded("stopped"),
         Ok(false) => End::succeeded("did not run"),
-        Err(end) => end,
-    }
-}
-
-async fn bounded<T>(job: &Job<'_>, work: impl Future<Output = Result<T, End>>) -> Result<T, End> {
-    tokio::select! {
-        done = work => done,
-        () = job.cancel.cancelled() => Err(End::new(StepState::Cancelled, "was ended on request")),
-        () = tokio::time::sleep(Duration::from_secs(job.timeout_seconds.into())) => {
-            Err(End::new(StepState::TimedOut, format!("ran longer than {} s and was ended", job.timeout_seconds)))
-        }
+        Err(error) => End::errored("the program cannot be stopped", &error),
     }
 }

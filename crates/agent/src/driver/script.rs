@@ -108,6 +108,6 @@ fn prepared(job: &Job<'_>, program: &str, args: &[String]) -> Result<Program, En
 
 impl From<Ended> for End {
     fn from(ended: Ended) -> End {
-        End { state: ended.state, exit_code: ended.exit_code, detail: ended.detail }
+        End { state: ended.state, exit_code: ended.exit_code, took_ms: Some(ended.took_ms), detail: ended.detail }
     }
 }

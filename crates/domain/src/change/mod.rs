@@ -175,6 +175,9 @@ pub struct Change {
     pub content: Content,
     /// Who wrote it, and so may not approve it.
     pub author: Name,
+    /// Who else wrote some of it, and so may not approve it either.
+    #[serde(default)]
+    pub editors: Vec<Name>,
     /// The release it belongs to.
     pub release: Option<Id>,
     /// How far it is.
@@ -249,7 +252,7 @@ pub enum Command {
 #[allow(missing_docs, reason = "the fields are those of the change")]
 pub enum Event {
     Drafted { content: Content, author: Name },
-    Edited { content: Content, votes_fallen: u32 },
+    Edited { content: Content, by: Name, votes_fallen: u32 },
     Submitted,
     AwaitingAuthorisation,
     Voted { vote: Vote },
@@ -272,6 +275,7 @@ impl Event {
         match self {
             Event::Drafted { content, .. } => format!("drafted \"{}\"", content.title),
             Event::Edited { votes_fallen: 0, .. } => "edited it".into(),
+            Event::Edited { votes_fallen: 1, .. } => "edited it, so that 1 vote fell".into(),
             Event::Edited { votes_fallen, .. } => format!("edited it, so that {votes_fallen} votes fell"),
             Event::Submitted => "submitted it".into(),
             Event::AwaitingAuthorisation => "it awaits authorisation".into(),
@@ -314,6 +318,7 @@ impl Change {
             id,
             content,
             author,
+            editors: Vec::new(),
             release: None,
             state: State::Draft,
             on_hold: false,
@@ -337,7 +342,7 @@ impl Change {
     /// [`Code::StateForbids`], [`Code::AuthorApproves`], [`Code::AlreadyVoted`], [`Code::ApprovalStale`] or [`Code::Malformed`].
     pub fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match command {
-            Command::Edit { content, .. } => self.decide_edit(content),
+            Command::Edit { content, by } => self.decide_edit(content, by),
             Command::Submit { .. } => self.decide_submit(),
             Command::Vote(vote) => self.decide_vote(vote),
             Command::WithdrawVote { by } => self.decide_withdraw(by),
@@ -369,7 +374,7 @@ impl Change {
         if from.contains(&self.state) { vec![event] } else { Vec::new() }
     }
 
-    fn decide_edit(&self, content: &Content) -> Result<Vec<Event>, Refusal> {
+    fn decide_edit(&self, content: &Content, by: &Name) -> Result<Vec<Event>, Refusal> {
         content.check()?;
         match self.state {
             State::Draft
@@ -386,7 +391,7 @@ impl Change {
         if content.digest() == self.content.digest() {
             return Ok(Vec::new());
         }
-        let mut events = vec![Event::Edited { content: content.clone(), votes_fallen: self.votes.len() as u32 }];
+        let mut events = vec![Event::Edited { content: content.clone(), by: by.clone(), votes_fallen: self.votes.len() as u32 }];
         if self.authorised.is_some() {
             events.push(Event::AuthorisationFell { reason: "the content changed".into() });
         }
@@ -417,10 +422,10 @@ impl Change {
         if self.on_hold {
             return Err(self.forbids("be voted on while on hold", "take it off hold first"));
         }
-        if vote.by == self.author {
+        if vote.by == self.author || self.editors.contains(&vote.by) {
             return Err(Refusal::new(
                 Code::AuthorApproves,
-                format!("{} wrote this change", vote.by),
+                format!("{} wrote this change, or some of it", vote.by),
                 "somebody else has to decide on it",
             ));
         }
@@ -485,8 +490,11 @@ impl Change {
     pub fn apply(&mut self, event: &Event, at_ms: Millis) {
         match event {
             Event::Drafted { .. } => {}
-            Event::Edited { content, .. } => {
+            Event::Edited { content, by, .. } => {
                 self.content = content.clone();
+                if *by != self.author && !self.editors.contains(by) {
+                    self.editors.push(by.clone());
+                }
                 self.fallen_votes.append(&mut self.votes);
                 if self.state == State::Rejected {
                     self.state = State::Draft;

@@ -51,6 +51,34 @@ pub struct Artifact {
     pub uploaded_by: String,
 }
 
+/// An event in the stream of an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(missing_docs, reason = "the fields are those of the artifact")]
+pub enum Event {
+    /// Its bytes were taken into the media library.
+    Uploaded { digest: Digest, size_bytes: u64, signed: bool },
+}
+
+impl Event {
+    /// One sentence for people, without a full stop.
+    pub fn describe(&self) -> String {
+        match self {
+            Event::Uploaded { digest, size_bytes, signed } => {
+                let word = if *signed { "signed" } else { "unsigned" };
+                format!("took {size_bytes} bytes, {word}, into the media library as {}", digest.short())
+            }
+        }
+    }
+}
+
+impl Artifact {
+    /// Its id: `<component>@<version>`.
+    pub fn id(component: &Name, version: &Version) -> String {
+        format!("{component}@{version}")
+    }
+}
+
 /// The part of an artifact that an order carries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ArtifactRef {
@@ -118,8 +146,10 @@ impl ArchiveCheck {
     /// an entry below a link, or a special file; [`Code::ArchiveBomb`] past a limit.
     pub fn entry(&mut self, path: &str, entry: &Entry<'_>) -> Result<(), Refusal> {
         let path = normal(path, path)?;
-        let below_link = path.match_indices('/').any(|(at, _)| self.symlinks.contains(&path[..at]));
-        if below_link || self.symlinks.contains(&path) {
+        if path.is_empty() && !matches!(entry, Entry::Folder) {
+            return Err(unsafe_entry(&path, "has no path of its own"));
+        }
+        if self.through_link(&path) {
             return Err(unsafe_entry(&path, "lies below a link of the same archive"));
         }
         match entry {
@@ -130,12 +160,20 @@ impl ArchiveCheck {
                 self.symlinks.insert(path.clone());
             }
             Entry::Hardlink { to } => {
-                normal(to, &path)?;
+                // A second name for a link would resolve from another folder.
+                if self.through_link(&normal(to, &path)?) {
+                    return Err(unsafe_entry(&path, "is a second name for a link"));
+                }
             }
             Entry::Other => return Err(unsafe_entry(&path, "is neither a file, a folder nor a link")),
         }
         self.entries += 1;
         self.bounded()
+    }
+
+    /// Whether a path is a symbolic link of the archive, or lies below one.
+    fn through_link(&self, path: &str) -> bool {
+        self.symlinks.contains(path) || path.match_indices('/').any(|(at, _)| self.symlinks.contains(&path[..at]))
     }
 
     fn bounded(&self) -> Result<(), Refusal> {
@@ -179,18 +217,21 @@ fn normal(path: &str, entry: &str) -> Result<String, Refusal> {
     Ok(parts.join("/"))
 }
 
-/// Whether a link at `path` to `to` stays inside the archive.
+/// Whether a link at `path` to `to` stays inside the archive, also if `to` leads through other links.
 fn inner(path: &str, to: &str) -> Result<(), Refusal> {
     if to.is_empty() || to.starts_with('/') || to.contains('\0') {
         return Err(unsafe_entry(path, "links to an absolute path"));
     }
     let mut depth = path.matches('/').count();
+    let mut descended = false;
     for part in to.split('/') {
         match part {
             "" | "." => {}
             ".." if depth == 0 => return Err(unsafe_entry(path, "links to a place outside the archive")),
+            // What is above a folder that was entered through another link is not what the text says.
+            ".." if descended => return Err(unsafe_entry(path, "links down and up again")),
             ".." => depth -= 1,
-            _ => depth += 1,
+            _ => descended = true,
         }
     }
     Ok(())

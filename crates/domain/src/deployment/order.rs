@@ -105,6 +105,13 @@ pub struct StepReport {
     pub detail: Option<String>,
 }
 
+impl StepReport {
+    /// Whether it began, as far as is known.
+    pub fn began(&self) -> bool {
+        self.state != StepState::Skipped
+    }
+}
+
 /// How far an attempt has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -10,7 +10,7 @@ use crate::canonical;
 use crate::deployment::artifact::{Artifact, ArtifactRef};
 use crate::deployment::order::{Installation, Order, attempt_id};
 use crate::deployment::strategy::{Cut, OnFailure, Strategy};
-use crate::estate::{Attested, Component, Environment, Target};
+use crate::estate::{Attested, Component, Environment, Step, Target};
 use crate::gate::Gate;
 use crate::ids::{Digest, Id, Name, Version};
 use crate::limits;
@@ -246,9 +246,21 @@ impl Plan {
         self.waves.iter().enumerate().flat_map(|(wave, it)| it.targets.iter().map(move |target| (wave, target)))
     }
 
+    /// A target of a wave; the targets of a wave stand in the order of their names.
+    pub fn target(&self, wave: u32, name: &Name) -> Option<&PlannedTarget> {
+        let targets = &self.waves.get(wave as usize)?.targets;
+        targets.binary_search_by(|target| target.name.cmp(name)).ok().map(|at| &targets[at])
+    }
+
     /// How many targets it has.
     pub fn size(&self) -> usize {
         self.waves.iter().map(|wave| wave.targets.len()).sum()
+    }
+
+    /// The steps of a target's order with their components; a step's position is its [`crate::deployment::order::StepReport::index`].
+    pub fn steps_of<'a>(&'a self, target: &'a PlannedTarget) -> impl Iterator<Item = (&'a Name, &'a Step)> {
+        let carried = self.installations.iter().filter(|installation| target.components.contains(&installation.component));
+        carried.flat_map(|installation| installation.steps.iter().map(|step| (&installation.component, step)))
     }
 
     /// Whether a target that attests so has nothing to do.
@@ -275,6 +287,20 @@ impl Plan {
             steps + installation.health.as_ref().map_or(0, |health| i64::from(health.healthy_deadline_seconds)) + DOWNLOAD_SECONDS
         };
         self.installations.iter().map(one).sum::<i64>().max(60)
+    }
+
+    /// How long it takes if nothing goes wrong: its bakes and measurements, and a moment for each wave. In milliseconds.
+    pub fn expected_ms(&self) -> Millis {
+        const WAVE_MS: Millis = 10_000;
+        let gate_ms = |gate: &Gate| match gate {
+            Gate::Bake(bake) => Millis::from(bake.at_least_seconds) * 1_000,
+            Gate::Check(check) => Millis::from(check.times.saturating_sub(1) * check.interval_seconds) * 1_000,
+            Gate::Metric(metric) => Millis::from(metric.measurements * metric.interval_seconds) * 1_000,
+            Gate::Approval(_) | Gate::Window(_) => 0,
+        };
+        // The gates of one side are asked together, so that the longest counts.
+        let side_ms = |gates: &[Gate]| gates.iter().map(gate_ms).max().unwrap_or(0);
+        self.waves.iter().map(|wave| WAVE_MS + side_ms(&wave.before) + side_ms(&wave.after)).sum()
     }
 
     /// The instruction for one target.

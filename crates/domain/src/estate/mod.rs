@@ -1,5 +1,6 @@
 //! What there is: applications, components, environments, targets.
 
+pub mod event;
 pub mod slot;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use crate::Millis;
 use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+pub use event::{Event, TargetRecord};
 pub use slot::{Slot, SlotEvent, Verified};
 
 /// A product or service made of components that are released together.

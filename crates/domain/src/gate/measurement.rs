@@ -92,6 +92,10 @@ impl Tally<'_> {
         if missing == 0 {
             return Verdict::Pass(format!("{}: {}", self.name, last_of(Status::Successful)));
         }
+        if evidence.measurements.len() >= limits::MEASUREMENTS_MAX {
+            // Nothing more is measured, so waiting for it would be waiting for ever.
+            return Verdict::Hold { waiting_on: WaitingOn::Inconclusive { name: self.name.to_owned() }, until_ms: None };
+        }
         Verdict::Hold { waiting_on: WaitingOn::Measurement { name: self.name.to_owned(), missing }, until_ms: None }
     }
 }

@@ -142,18 +142,17 @@ impl Metric {
     }
 
     fn growth(&self, before: &[Measurement], counters: (f64, f64), blank: Measurement) -> Measurement {
-        let blank = Measurement { counters: Some(counters), ..blank };
-        let mut base = None;
-        for earlier in before.iter().filter_map(|m| m.counters) {
-            match base {
-                Some((_, denominator)) if earlier.1 >= denominator => {}
-                _ => base = Some(earlier),
-            }
+        if !(counters.0.is_finite() && counters.1.is_finite()) {
+            return Measurement { detail: "a counter is not a number".into(), ..blank };
         }
-        let Some(base) = base else {
+        let blank = Measurement { counters: Some(counters), ..blank };
+        let mut earlier = before.iter().filter_map(|m| m.counters);
+        let Some(first) = earlier.next() else {
             return Measurement { detail: "first reading, counting from here".into(), ..blank };
         };
-        if counters.1 < base.1 || counters.0 < base.0 {
+        let fell = |last: (f64, f64), now: (f64, f64)| now.0 < last.0 || now.1 < last.1;
+        let (base, last) = earlier.fold((first, first), |(base, last), now| (if fell(last, now) { now } else { base }, now));
+        if fell(last, counters) {
             return Measurement { detail: "the counters fell (a restart), counting from here".into(), ..blank };
         }
         let (bad, all) = (counters.0 - base.0, counters.1 - base.1);

@@ -1,7 +1,8 @@
 //! The window gate: only at certain hours of certain days.
 
-use jiff::civil::{Time, Weekday};
-use jiff::{Timestamp, ToSpan, Zoned};
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +10,8 @@ use super::{Verdict, WaitingOn};
 use crate::Millis;
 use crate::refusal::{Code, Refusal};
 
-/// Open on `days` between `from` and `until`, in `zone`. A window may run past midnight; it then belongs to the day it opened.
+/// Open on `days` while the clock on the wall of `zone` is between `from` and `until`. A window may run past midnight; it then belongs
+/// to the day it opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
@@ -59,36 +61,18 @@ impl Day {
 
 impl Window {
     pub(super) fn verdict(&self, now_ms: Millis) -> Verdict {
-        match self.openings(now_ms) {
+        match self.clock(now_ms) {
             Err(refusal) => Verdict::Fail(refusal.what),
-            Ok(openings) => match openings.iter().find(|(from, until)| *from <= now_ms && now_ms < *until) {
-                Some(_) => Verdict::Pass(format!("inside {}", self.condition())),
-                None => Verdict::Hold {
-                    waiting_on: WaitingOn::Window,
-                    until_ms: openings.iter().map(|(from, _)| *from).filter(|from| *from > now_ms).min(),
-                },
-            },
+            Ok(clock) if clock.is_open(now_ms) => Verdict::Pass(format!("inside {}", self.condition())),
+            Ok(clock) => Verdict::Hold { waiting_on: WaitingOn::Window, until_ms: clock.next_opening_ms(now_ms) },
         }
     }
 
-    /// The openings from yesterday to a week ahead, as instants.
-    fn openings(&self, now_ms: Millis) -> Result<Vec<(Millis, Millis)>, Refusal> {
-        let (from, until) = (hour(&self.from)?, hour(&self.until)?);
+    fn clock(&self, now_ms: Millis) -> Result<Clock<'_>, Refusal> {
         let unreadable = |error: jiff::Error| Refusal::new(Code::OutOfRange, error.to_string(), "use an IANA zone name");
-        let now: Zoned = Timestamp::from_millisecond(now_ms).map_err(unreadable)?.in_tz(&self.zone).map_err(unreadable)?;
-        let mut openings = Vec::new();
-        for ahead in -1..=8_i64 {
-            let day = now.date().checked_add(ahead.days()).map_err(unreadable)?;
-            if !self.days.is_empty() && !self.days.contains(&Day::of(day.weekday())) {
-                continue;
-            }
-            let last = if from < until { day } else { day.tomorrow().map_err(unreadable)? };
-            // 24:00 reads as midnight, which is not later than `from`, and so falls on the next day by the rule above.
-            let opens = day.to_datetime(from).in_tz(&self.zone).map_err(unreadable)?;
-            let closes = last.to_datetime(until).in_tz(&self.zone).map_err(unreadable)?;
-            openings.push((opens.timestamp().as_millisecond(), closes.timestamp().as_millisecond()));
-        }
-        Ok(openings)
+        let zone = TimeZone::get(&self.zone).map_err(unreadable)?;
+        Timestamp::from_millisecond(now_ms).map_err(unreadable)?;
+        Ok(Clock { days: &self.days, from: hour(&self.from)?, until: hour(&self.until)?, zone })
     }
 
     pub(super) fn condition(&self) -> String {
@@ -101,7 +85,48 @@ impl Window {
     }
 
     pub(super) fn check(&self) -> Result<(), Refusal> {
-        self.openings(0).map(|_| ()).map_err(|refusal| refusal.at("window"))
+        self.clock(0).map(|_| ()).map_err(|refusal| refusal.at("window"))
+    }
+}
+
+/// A window that was read. It is open while the clock on the wall of its zone says so; where that clock is set forward or back,
+/// the window is shorter, longer or in two parts, but nothing happens at an hour that the window does not name.
+struct Clock<'a> {
+    days: &'a [Day],
+    from: Time,
+    until: Time,
+    zone: TimeZone,
+}
+
+impl Clock<'_> {
+    fn is_open(&self, at_ms: Millis) -> bool {
+        let Ok(at) = Timestamp::from_millisecond(at_ms) else { return false };
+        let wall = self.zone.to_datetime(at);
+        let opens_on = |date: Date| self.days.is_empty() || self.days.contains(&Day::of(date.weekday()));
+        let (after_from, before_until) = (wall.time() >= self.from, wall.time() < self.until);
+        let today = opens_on(wall.date());
+        // Midnight as the end, and an end not later than the beginning, fall on the next day.
+        if self.from < self.until {
+            return today && after_from && before_until;
+        }
+        (today && after_from) || (before_until && wall.date().yesterday().is_ok_and(opens_on))
+    }
+
+    /// The first instant after now at which it is open. It can only open at `from`, or where the clock is set.
+    fn next_opening_ms(&self, now_ms: Millis) -> Option<Millis> {
+        // Two weeks and a day: once a year, the only opening of a week may fall into the hour that is left out.
+        const DAYS_AHEAD: i64 = 15;
+        let now = Timestamp::from_millisecond(now_ms).ok()?;
+        let today = self.zone.to_datetime(now).date();
+        let days = (0..=DAYS_AHEAD).filter_map(|ahead| today.checked_add(ahead.days()).ok());
+        let openings = days.flat_map(|day| {
+            let at = self.zone.to_ambiguous_zoned(day.to_datetime(self.from));
+            [at.clone().earlier(), at.later()].into_iter().flatten().map(|opens| opens.timestamp())
+        });
+        let set = self.zone.following(now).map(|transition| transition.timestamp());
+        let set = set.take_while(|at| at.as_second() - now.as_second() <= DAYS_AHEAD * 86_400);
+        let instants = openings.chain(set).map(|at| at.as_millisecond());
+        instants.filter(|at_ms| *at_ms > now_ms && self.is_open(*at_ms)).min()
     }
 }
 

@@ -18,7 +18,8 @@ pub async fn what_was_acknowledged_survives_a_kill(world: &World) {
     let mut acknowledged: BTreeMap<String, usize> = BTreeMap::new();
     for (round, acknowledgements) in KILLS.into_iter().enumerate() {
         let url = world.url.clone();
-        let told = tokio::task::spawn_blocking(move || kill_after(&url, round, acknowledgements)).await.expect("the child is killed");
+        let told =
+            tokio::task::spawn_blocking(move || kill_after(&url, round, acknowledgements)).await.expect("the child is killed");
         for line in told {
             let (stream, version) = line.split_once(' ').expect("stream and version");
             acknowledged.insert(stream.to_owned(), version.parse().expect("a number"));

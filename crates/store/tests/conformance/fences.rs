@@ -156,7 +156,7 @@ pub async fn a_commit_that_cannot_be_stored_fails_alone(world: &World) {
         commit.actor = Actor::System;
         if number == 7 {
             // PostgreSQL cannot keep this; SQLite can.
-            commit.cause = "nothing\0more".to_owned();
+            commit.cause.push('\0');
         }
         store.commit(commit)
     });

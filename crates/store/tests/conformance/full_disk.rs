@@ -60,9 +60,10 @@ async fn child() {
 
 async fn a_full_library_keeps_nothing(media: &Media, uploads: &Path) {
     let mut upload = media.begin().await.expect("it begins");
+    let block = vec![7; 64 << 10];
     let mut outcome = Ok(());
     for _ in 0..40 {
-        outcome = outcome.and(upload.write(&[7; 64 << 10]).await);
+        outcome = outcome.and(upload.write(&block).await);
     }
     let outcome = match outcome {
         Ok(()) => upload.finish(None).await.map(|_| ()),

@@ -50,7 +50,6 @@ pub async fn a_change_to_any_column_is_named(world: &World) {
         world.raw(keep).await;
         let (stream, version, position, what) =
             named(world, &format!("UPDATE events SET {column} = {value} WHERE position = 5")).await;
-        println!("{column}: {what}");
         let place = match column {
             // A moved entry shows where the next one of its stream stands before it.
             "position" => (4, 7),

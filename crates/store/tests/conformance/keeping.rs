@@ -55,7 +55,8 @@ pub async fn a_backup_is_whole(world: &World) {
     copy.close().await;
     let fault = store.backup(&to).await.expect_err("it exists");
     assert!(fault.to_string().contains("exists"), "{fault}");
-    let left: Vec<_> = std::fs::read_dir(world.dir.path()).expect("it is listed").map(|entry| entry.expect("it is there").file_name()).collect();
+    let left: Vec<_> =
+        std::fs::read_dir(world.dir.path()).expect("it is listed").map(|entry| entry.expect("it is there").file_name()).collect();
     assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
     let nowhere = store.backup(&world.dir.path().join("no/such/folder.db")).await.expect_err("there is no folder");
     assert!(matches!(nowhere, Fault::Database(_)), "{nowhere}");

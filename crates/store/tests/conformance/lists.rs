@@ -114,7 +114,15 @@ pub async fn text_is_found_whatever_its_case_and_wildcards_are_plain(world: &Wor
         let thing = Thing { title: (*title).to_owned(), ..thing(&format!("id-{number}")) };
         made(&world.store, vec![writes(&thing, 0, &["made"])]).await;
     }
-    let cases = [("0%", vec![0]), ("r_s", vec![2]), ("k\\s", vec![4]), ("äRgEr", vec![5]), ("ID-3", vec![3]), ("SURE", vec![0, 1]), ("", (0..7).collect())];
+    let cases = [
+        ("0%", vec![0]),
+        ("r_s", vec![2]),
+        ("k\\s", vec![4]),
+        ("äRgEr", vec![5]),
+        ("ID-3", vec![3]),
+        ("SURE", vec![0, 1]),
+        ("", (0..7).collect()),
+    ];
     for (text, expected) in cases {
         let filter = Filter { text: Some(text.to_owned()), ..Filter::default() };
         let found = all_pages(world, &filter, Order::ByName, 100).await;
@@ -138,7 +146,8 @@ pub async fn a_foreign_cursor_is_refused(world: &World) {
     let page = world.store.list::<Thing>(&Filter::default(), &request(Order::NewestFirst, None)).await.expect("it is listed");
     let cursor = page.next.expect("there are more");
     for (order, cursor) in [(Order::ByName, cursor.as_str()), (Order::NewestFirst, "rubbish"), (Order::NewestFirst, "")] {
-        let fault = world.store.list::<Thing>(&Filter::default(), &request(order, Some(cursor))).await.expect_err("it is foreign");
+        let fault =
+            world.store.list::<Thing>(&Filter::default(), &request(order, Some(cursor))).await.expect_err("it is foreign");
         assert!(matches!(fault, Fault::CursorInvalid { .. }), "{fault}");
         assert!(fault.refusal().is_some(), "a person's input is refused, not a fault");
     }
@@ -179,7 +188,14 @@ async fn time_lists(world: &World) {
         ("application", Filter { applications: vec![name("app-7")], ..all() }),
         ("application, closed", Filter { applications: vec![name("app-7")], states: states(&["closed"]), ..all() }),
         ("application, running", Filter { applications: vec![name("app-7")], states: states(&["running"]), ..all() }),
-        ("3 applications, environment", Filter { applications: vec![name("app-7"), name("app-8"), name("app-9")], environments: vec![name("staging")], ..all() }),
+        (
+            "3 applications, environment",
+            Filter {
+                applications: vec![name("app-7"), name("app-8"), name("app-9")],
+                environments: vec![name("staging")],
+                ..all()
+            },
+        ),
         ("2 environments", Filter { environments: vec![name("staging"), name("production")], ..all() }),
         ("parent", Filter { parent: Some("REL-77".to_owned()), ..all() }),
         ("text, frequent", Filter { text: Some("title".to_owned()), ..all() }),

@@ -11,7 +11,10 @@ fn chunk(attempt: &str, number: u64, text: &str) -> LogChunk {
 pub async fn chunks_are_kept_once_and_in_order(world: &World) {
     let store = &world.store;
     store.append_log(&[]).await.expect("nothing is kept");
-    store.append_log(&[chunk("D:a:1", 2, "two"), chunk("D:a:1", 0, "zero"), chunk("D:b:1", 0, "b")]).await.expect("they are kept");
+    store
+        .append_log(&[chunk("D:a:1", 2, "two"), chunk("D:a:1", 0, "zero"), chunk("D:b:1", 0, "b")])
+        .await
+        .expect("they are kept");
     let again = [chunk("D:a:1", 0, "other"), chunk("D:a:1", 1, "o\0ne"), chunk("D:a:1", 1, "twice")];
     store.append_log(&again).await.expect("they are kept");
     let told = async |after, limit| {

@@ -18,8 +18,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(prop::collection::vec(change, 1..4), 1..60)
 }
 
+/// Stream, expected and found version of a lost fence.
+type Lost = (usize, u64, u64);
+
 /// What each commit comes to, and the kinds of each stream's events.
-fn expected(steps: &[Step]) -> (Vec<Option<(usize, u64, u64)>>, BTreeMap<usize, Vec<String>>) {
+fn expected(steps: &[Step]) -> (Vec<Option<Lost>>, BTreeMap<usize, Vec<String>>) {
     let mut streams: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     let outcomes = steps.iter().enumerate().map(|(number, step)| {
         let mut then = streams.clone();
@@ -60,7 +63,8 @@ async fn check(store: &Store, round: u64, steps: &[Step]) -> Result<(), TestCase
     }
     for (stream, expected) in streams {
         prop_assert_eq!(&kinds(store, &id(stream)).await, &expected);
-        let last = steps.iter().zip(&fences).rposition(|(step, fence)| fence.is_none() && step.iter().any(|change| change.0 == stream));
+        let last =
+            steps.iter().zip(&fences).rposition(|(step, fence)| fence.is_none() && step.iter().any(|change| change.0 == stream));
         let stored = store.load::<Thing>(&id(stream)).await.expect("it is read");
         let told = stored.map(|stored| (stored.version, stored.value.title));
         prop_assert_eq!(told, last.map(|number| (expected.len() as u64, format!("by {number}"))));

@@ -9,8 +9,10 @@ const COMMITS: u64 = 60;
 
 pub async fn a_tail_never_misses_an_event(world: &World) {
     let stores = [world.store.clone(), world.another().await];
-    let writers = (0..8_usize).map(|writer| tokio::spawn(write(stores[writer % 2].clone(), writer)));
-    let writers: Vec<_> = writers.collect();
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8_usize {
+        writers.spawn(write(stores[writer % 2].clone(), writer));
+    }
     let total = 8 * COMMITS * 3;
     let mut bells = stores.each_ref().map(Store::positions);
     let mut seen = 0;
@@ -18,20 +20,23 @@ pub async fn a_tail_never_misses_an_event(world: &World) {
         let [one, two] = &mut bells;
         one.mark_unchanged();
         two.mark_unchanged();
+        let over = writers.is_empty();
         let events = world.store.events_after(seen, 50).await.expect("they are read");
         for event in &events {
             assert_eq!(event.position, seen + 1, "an event was committed before the reader's place, or a position is missing");
             seen += 1;
         }
-        if events.is_empty() && seen < total {
+        if events.is_empty() {
+            assert!(!over, "the writers have ended and the reader has seen {seen} of {total} events");
             tokio::select! {
                 rung = one.changed() => rung.expect("the store is open"),
                 rung = two.changed() => rung.expect("the store is open"),
+                Some(ended) = writers.join_next() => ended.expect("the writer ends well"),
             }
         }
     }
-    for writer in writers {
-        writer.await.expect("the writer ends well");
+    while let Some(ended) = writers.join_next().await {
+        ended.expect("the writer ends well");
     }
     stores[1].close().await;
     assert_eq!(world.store.head().await.expect("it is read"), total);

@@ -59,7 +59,9 @@ pub async fn on_sqlite(case: impl AsyncFn(&World)) {
 pub async fn on_postgres(case: impl AsyncFn(&World)) {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let Ok(server) = std::env::var("TIDEGATE_TEST_POSTGRES") else {
-        println!("skipped: TIDEGATE_TEST_POSTGRES does not name a PostgreSQL server, such as postgres://postgres@127.0.0.1:5432/postgres");
+        println!(
+            "skipped: TIDEGATE_TEST_POSTGRES does not name a PostgreSQL server, such as postgres://postgres@127.0.0.1:5432/postgres"
+        );
         return;
     };
     let name = format!("tidegate_test_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -114,7 +116,15 @@ impl Record for Thing {
 
 pub fn thing(id: &str) -> Thing {
     let id = id.to_owned();
-    Thing { title: format!("the thing {id}"), id, state: "draft".to_owned(), application: None, environment: None, parent: None, at_ms: 1 }
+    Thing {
+        title: format!("the thing {id}"),
+        id,
+        state: "draft".to_owned(),
+        application: None,
+        environment: None,
+        parent: None,
+        at_ms: 1,
+    }
 }
 
 pub fn name(text: &str) -> Name {

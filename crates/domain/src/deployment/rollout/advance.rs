@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::event::counted;
 use super::{Deployment, DueProbe, Event, Ordered, Phase, State, TargetProgress, TargetState, Then};
 use crate::Millis;
 use crate::admission::{Kind, Reason};
-use crate::deployment::order::{StepState, attempt_id};
-use crate::deployment::plan::{Plan, Purpose, Wave};
+use crate::deployment::order::{StepReport, StepState, attempt_id};
+use crate::deployment::plan::{Plan, PlannedTarget, Purpose, Wave};
 use crate::estate::Attested;
 use crate::gate::{self, Gate, Verdict, WaitingOn};
 use crate::ids::{Id, Name};
@@ -66,7 +67,7 @@ impl Deployment {
         match self.state {
             State::Planned => wait(WaitingOn::Request, None),
             State::AwaitingApproval | State::Scheduled | State::Queued => self.start(evidence, now_ms),
-            State::Running | State::Baking | State::Paused => self.drive(plan, evidence, now_ms),
+            State::Running | State::Baking | State::Paused => self.drive(plan, evidence, now_ms).not_later_than(self.due_ms(plan)),
             State::Failing => self.wind_down(plan, now_ms),
             State::FallingBack => self.follow_fallback(evidence),
             State::Succeeded | State::Failed | State::FellBack | State::FallbackFailed | State::Cancelled | State::Expired => {
@@ -86,7 +87,7 @@ impl Deployment {
     }
 
     /// When a gate is to be measured next, if it is asked and measures.
-    fn probe_at(&self, key: &str, gate: &Gate) -> Option<Millis> {
+    pub(super) fn probe_at(&self, key: &str, gate: &Gate) -> Option<Millis> {
         let interval_ms = i64::from(gate.interval_seconds()?) * 1_000;
         let progress = self.gates.get(key)?;
         let full = progress.measurements.len() >= limits::MEASUREMENTS_MAX;
@@ -131,7 +132,7 @@ impl Deployment {
             return hold(pause, evidence);
         }
         let Some(wave) = plan.waves.get(self.wave as usize) else {
-            return Next::Do(vec![Event::Succeeded { empty: true }]);
+            return Next::Do(vec![self.succeeded()]);
         };
         match self.phase {
             Phase::Entry => self.enter(plan, wave, evidence, now_ms),
@@ -175,51 +176,49 @@ impl Deployment {
     }
 
     fn gather(&self, plan: &Plan) -> Next {
+        // Of any wave: a target of an earlier one may be trying again.
+        if self.in_flight() > 0 {
+            return wait(WaitingOn::Targets { count: self.in_flight() }, None);
+        }
+        if let Some(question) = self.asking() {
+            return wait(question, None);
+        }
+        let good = |progress: &TargetProgress| matches!(progress.state, TargetState::Healthy | TargetState::AlreadyCurrent);
         let of_wave = || self.targets.values().filter(|progress| progress.wave == self.wave);
-        let in_flight = of_wave().filter(|progress| progress.state.is_in_flight()).count() as u32;
-        if in_flight > 0 {
-            let look_at_ms = of_wave().filter_map(|progress| due_by(plan, progress)).min();
-            return Next::Wait(Waiting { on: WaitingOn::Targets { count: in_flight }, until_ms: None, look_at_ms });
-        }
-        let asking: Vec<Name> =
-            of_wave().filter(|progress| progress.state == TargetState::Unknown).map(|progress| progress.target.clone()).collect();
-        if !asking.is_empty() {
-            return wait(WaitingOn::Answer { targets: asking, question: self.question() }, None);
-        }
         let failed = of_wave().filter(|progress| progress.state.is_failure()).count() as u32;
-        let healthy = of_wave().filter(|progress| progress.state.is_good()).count() as u32;
-        // All failed within a generous budget is failure all the same: at least one success is required.
-        if healthy == 0 && failed > 0 {
-            let reason = format!("no target of wave {} succeeded; {}", self.wave + 1, self.first_failure());
+        let healthy = of_wave().filter(|progress| good(progress)).count() as u32;
+        // All failed within a generous budget is failure all the same: at least one success is required before it goes further.
+        if failed > 0 && !self.targets.values().any(good) {
+            let reason = format!("no target has succeeded up to wave {}; {}", self.wave + 1, self.first_failure());
             return Next::Do(vec![self.failing(plan, reason)]);
         }
         Next::Do(vec![Event::WaveHealthy { wave: self.wave, healthy, failed }])
     }
 
     fn verify(&self, plan: &Plan, now_ms: Millis) -> Next {
-        match self.ask(plan, now_ms) {
-            Asked::Next(next) => next,
-            Asked::Passed(mut events) => {
-                let last = self.wave + 1 == self.waves;
-                let missing: Vec<Name> = self
-                    .targets
-                    .values()
-                    .filter(|progress| !progress.state.is_good())
-                    .map(|progress| progress.target.clone())
-                    .collect();
-                match (last, missing.is_empty()) {
-                    (false, _) => events.push(Event::WaveCompleted { wave: self.wave }),
-                    (true, true) => events.push(Event::Succeeded { empty: false }),
-                    // Succeeded means every target; what the budget forgave must be made good or taken out by a person.
-                    (true, false) if events.is_empty() => {
-                        let question = "retry or exclude them; success means every target of the frozen set".into();
-                        return wait(WaitingOn::Answer { targets: missing, question }, None);
-                    }
-                    (true, false) => {}
-                }
-                Next::Do(events)
-            }
+        let mut events = match self.ask(plan, now_ms) {
+            Asked::Next(next) => return next,
+            Asked::Passed(events) => events,
+        };
+        if self.wave + 1 < self.waves {
+            events.push(Event::WaveCompleted { wave: self.wave });
+            return Next::Do(events);
         }
+        let missing: Vec<Name> =
+            self.targets.values().filter(|progress| !progress.state.is_good()).map(|progress| progress.target.clone()).collect();
+        if missing.is_empty() {
+            events.push(self.succeeded());
+        } else if events.is_empty() {
+            // Succeeded means every target; what the budget forgave must be made good or taken out by a person.
+            let question = "retry or exclude them; success means every target of the frozen set".into();
+            return wait(self.asking().unwrap_or(WaitingOn::Answer { targets: missing, question }), None);
+        }
+        Next::Do(events)
+    }
+
+    /// Without a target that has the package it is a success all the same, and says so.
+    fn succeeded(&self) -> Event {
+        Event::Succeeded { empty: self.count(TargetState::Healthy) + self.count(TargetState::AlreadyCurrent) == 0 }
     }
 
     /// Asks the open gates. They close together, so that a metric is watched for as long as its bake lasts.
@@ -236,6 +235,7 @@ impl Deployment {
         let samples = gates.iter().filter_map(|(key, _)| self.gates.get(key)).flat_map(|gate| &gate.measurements);
         let samples = samples.map(|measurement| measurement.samples).max().unwrap_or(0);
         let (mut closing, mut held) = (Vec::new(), None);
+        let mut look_at_ms = gates.iter().filter_map(|(key, gate)| self.probe_at(key, gate)).min();
         for (key, gate) in &gates {
             let Some(progress) = self.gates.get(key).filter(|progress| progress.outcome.is_none()) else { continue };
             let evidence = gate::Evidence {
@@ -251,15 +251,15 @@ impl Deployment {
                     let failing = self.failing(plan, sentence.clone());
                     return Asked::Next(Next::Do(vec![close(false, sentence), failing]));
                 }
-                Verdict::Hold { waiting_on, until_ms } => held = held.or(Some((waiting_on, until_ms))),
+                Verdict::Hold { waiting_on, until_ms } => {
+                    look_at_ms = look_at_ms.into_iter().chain(until_ms).min();
+                    held = held.or(Some((waiting_on, until_ms)));
+                }
             }
         }
         match held {
             None => Asked::Passed(closing),
-            Some((on, until_ms)) => {
-                let look_at_ms = gates.iter().filter_map(|(key, gate)| self.probe_at(key, gate)).min();
-                Asked::Next(Next::Wait(Waiting { on, until_ms, look_at_ms }))
-            }
+            Some((on, until_ms)) => Asked::Next(Next::Wait(Waiting { on, until_ms, look_at_ms })),
         }
     }
 
@@ -288,8 +288,14 @@ impl Deployment {
         (!events.is_empty()).then_some(events)
     }
 
+    /// When the first of the targets in flight is overdue.
+    fn due_ms(&self, plan: &Plan) -> Option<Millis> {
+        self.targets.values().filter_map(|progress| due_by(plan, progress)).min()
+    }
+
     fn too_many_failures(&self, plan: &Plan) -> Event {
-        let reason = format!("{} targets failed, {} tolerated; {}", self.failures(), plan.failures_max, self.first_failure());
+        let failed = counted(self.failures() as usize, "target");
+        let reason = format!("{failed} failed, {} tolerated; {}", plan.failures_max, self.first_failure());
         self.failing(plan, reason)
     }
 
@@ -309,10 +315,14 @@ impl Deployment {
         })
     }
 
-    fn question(&self) -> String {
-        let step = self.targets.values().flat_map(|progress| &progress.steps).find(|step| step.state == StepState::Unknown);
-        let name = step.map_or("a step", |step| step.name.as_str());
-        format!("did step \"{name}\" run? It must not run twice")
+    /// The question about targets whose step may or may not have run, if there are any.
+    fn asking(&self) -> Option<WaitingOn> {
+        let unknown = || self.targets.values().filter(|progress| progress.state == TargetState::Unknown);
+        let targets: Vec<Name> = unknown().map(|progress| progress.target.clone()).collect();
+        let step = unknown().flat_map(|progress| &progress.steps).find(|step| step.state == StepState::Unknown);
+        let step = step.map_or("a step".to_owned(), |step| format!("step \"{}\"", step.name));
+        let question = format!("did {step} run? It must not run twice");
+        (!targets.is_empty()).then_some(WaitingOn::Answer { targets, question })
     }
 
     fn wind_down(&self, plan: &Plan, now_ms: Millis) -> Next {
@@ -320,8 +330,7 @@ impl Deployment {
             return Next::Do(events);
         }
         if self.in_flight() > 0 {
-            let look_at_ms = self.targets.values().filter_map(|progress| due_by(plan, progress)).min();
-            return Next::Wait(Waiting { on: WaitingOn::Targets { count: self.in_flight() }, until_ms: None, look_at_ms });
+            return wait(WaitingOn::Targets { count: self.in_flight() }, None).not_later_than(self.due_ms(plan));
         }
         let (reason, then) = self.failure.as_ref().map_or(("", Then::Fail), |failure| (failure.reason.as_str(), failure.then));
         let untouched = self.targets.values().all(|progress| progress.attempt == 0);
@@ -335,7 +344,7 @@ impl Deployment {
                 Next::Do(vec![Event::Failed { reason: reason.to_owned() }])
             }
             (Then::FallBack | Then::FallBackAnyway, Some(_), Some((target, step))) => {
-                let question = format!("step \"{step}\" cannot be taken back; fall back all the same, or stop here?");
+                let question = format!("{step} and cannot be taken back; fall back all the same, or stop here?");
                 wait(WaitingOn::Answer { targets: vec![target], question }, None)
             }
             (Then::FallBack | Then::FallBackAnyway, Some(_), None) => {
@@ -344,20 +353,24 @@ impl Deployment {
         }
     }
 
-    /// The first target on which a step marked irreversible began.
+    /// The first target on which a step marked irreversible began, or may have, and what is known of it.
     fn passed_irreversible(&self, plan: &Plan) -> Option<(Name, String)> {
-        let marked = plan.installations.iter().flat_map(|i| i.steps.iter().map(|step| (&i.component, step)));
-        let marked: Vec<_> = marked.filter(|(_, step)| step.irreversible).collect();
-        if marked.is_empty() {
-            return None;
-        }
-        let began = |progress: &TargetProgress| {
-            let begun = progress.steps.iter().filter(|step| step.state != StepState::Skipped);
-            begun.map(|step| (&step.component, &step.name)).find_map(|(component, name)| {
-                marked.iter().any(|(of, step)| *of == component && step.name == *name).then(|| name.clone())
-            })
-        };
-        self.targets.values().find_map(|progress| began(progress).map(|step| (progress.target.clone(), step)))
+        let planned: BTreeMap<&Name, &PlannedTarget> = plan.targets().map(|(_, target)| (&target.name, target)).collect();
+        self.targets.values().find_map(|progress| {
+            let target = planned.get(&progress.target)?;
+            let marked = plan.steps_of(target).filter(|(_, step)| step.irreversible);
+            let found = marked.into_iter().find_map(|(component, step)| {
+                let same = |it: &&StepReport| it.component == *component && it.name == step.name;
+                let began = progress.ran_before.iter().chain(&progress.steps).filter(same).any(StepReport::began);
+                match (began, progress.lost_sight()) {
+                    (true, _) => Some(format!("step \"{}\" began", step.name)),
+                    // Whoever fell silent may have gone on.
+                    (false, true) => Some(format!("step \"{}\" may have begun", step.name)),
+                    (false, false) => None,
+                }
+            });
+            found.map(|what| (progress.target.clone(), what))
+        })
     }
 
     fn follow_fallback(&self, evidence: &Evidence<'_>) -> Next {
@@ -367,6 +380,19 @@ impl Deployment {
                 Next::Do(vec![Event::FallbackFailed { reason: format!("the plan back is {}", state.as_str().replace('_', " ")) }])
             }
             Some(_) | None => wait(WaitingOn::Fallback { deployment: self.fallback_id() }, None),
+        }
+    }
+}
+
+impl Next {
+    /// The same, looked at again by then at the latest.
+    fn not_later_than(self, due_ms: Option<Millis>) -> Next {
+        match self {
+            Next::Wait(waiting) => {
+                let look_at_ms = waiting.look_at_ms.into_iter().chain(due_ms).min();
+                Next::Wait(Waiting { look_at_ms, ..waiting })
+            }
+            Next::Do(_) | Next::Over => self,
         }
     }
 }
@@ -399,7 +425,7 @@ fn due_by(plan: &Plan, progress: &TargetProgress) -> Option<Millis> {
 
 fn hold(pause: &super::Pause, evidence: &Evidence<'_>) -> Next {
     match (&pause.freeze, evidence.freeze) {
-        (Some(_), None) => Next::Do(vec![Event::Resumed { by: "the end of the freeze".into() }]),
+        (Some(_), None) => Next::Do(vec![Event::Resumed { by: "the end of the freeze, or an exception".into() }]),
         (Some(_), Some(freeze)) => {
             let on = WaitingOn::Freeze { freeze: freeze.id.clone(), name: freeze.name.clone() };
             wait(on, Some(freeze.until_ms))

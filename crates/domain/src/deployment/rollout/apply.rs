@@ -2,6 +2,7 @@
 
 use super::{Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, State, TargetState};
 use crate::Millis;
+use crate::deployment::order::StepReport;
 use crate::gate::WaitingOn;
 use crate::ids::Name;
 
@@ -12,6 +13,7 @@ impl Deployment {
         self.waiting = None;
         match event {
             Event::Planned { .. } => {}
+            Event::ChangeAttached { change } => self.change = Some(change.clone()),
             Event::StartRequested { not_before_ms, .. } => {
                 self.not_before_ms = *not_before_ms;
                 self.state = State::Queued;
@@ -37,7 +39,8 @@ impl Deployment {
                 let outcome = GateOutcome { passed: *passed, sentence: sentence.clone(), at_ms };
                 self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).outcome = Some(outcome);
                 let word = if *passed { "passed" } else { "failed" };
-                self.decided_by.push(format!("{name} {word} after wave {}: {sentence}", self.wave + 1));
+                let side = if self.phase == Phase::Entry { "before" } else { "after" };
+                self.decided_by.push(format!("{name} {word} {side} wave {}: {sentence}", self.wave + 1));
             }
             Event::WaveStarted { ordered, already_current, .. } => {
                 self.phase = Phase::Targets;
@@ -142,12 +145,19 @@ impl Deployment {
             progress.ordered_at_ms = Some(at_ms);
             progress.begun_at_ms = None;
             progress.start_at = start_at;
-            progress.steps.clear();
+            let ran = std::mem::take(&mut progress.steps).into_iter().filter(StepReport::began);
+            for step in ran {
+                progress.ran_before.retain(|it| (&it.component, &it.name) != (&step.component, &step.name));
+                progress.ran_before.push(step);
+            }
         }
         // A retry after the wave was found healthy asks its gates again only for what is left: the wave has not ended yet.
         if self.phase == Phase::Verification {
             self.phase = Phase::Targets;
-            self.state = State::Running;
+            // A paused deployment stays paused, or nobody could resume it.
+            if self.state == State::Baking {
+                self.state = State::Running;
+            }
         }
     }
 

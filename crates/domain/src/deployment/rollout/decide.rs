@@ -2,8 +2,9 @@
 
 use super::{Deployment, Event, Phase, State, TargetProgress, TargetState, Then};
 use crate::Millis;
-use crate::deployment::order::{Outcome, Report, StepState, attempt_id};
+use crate::deployment::order::{Outcome, Report, StepReport, StepState, attempt_id};
 use crate::deployment::plan::Plan;
+use crate::estate::Class;
 use crate::gate::{Gate, Reading};
 use crate::ids::{Id, Name};
 use crate::limits;
@@ -13,6 +14,8 @@ use crate::refusal::{Code, Refusal};
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "`by` is the person, `reason` their words, the rest names the thing")]
 pub enum Command {
+    /// Let a change authorise it.
+    AttachChange { change: Id },
     /// Start when admitted, not before the time if one is given.
     Start { by: String, not_before_ms: Option<Millis> },
     /// Say yes at an approval gate.
@@ -61,6 +64,7 @@ impl Deployment {
     /// [`Code::StateForbids`], [`Code::NotFound`], [`Code::AlreadyVoted`], [`Code::Irreversible`] or [`Code::Malformed`].
     pub fn decide(&self, plan: &Plan, command: &Command, now_ms: Millis) -> Result<Vec<Event>, Refusal> {
         match command {
+            Command::AttachChange { change } => self.decide_attach(change),
             Command::Start { by, not_before_ms } => self.decide_start(by, *not_before_ms),
             Command::ApproveGate { gate, by } => self.decide_approval(plan, gate, by),
             Command::OverrideGate { gate, by, reason } => self.decide_override(plan, gate, by, reason),
@@ -68,12 +72,20 @@ impl Deployment {
             Command::Resume { by } => self.decide_resume(by),
             Command::Stop { by, reason, then } => self.decide_stop(by, reason, *then),
             Command::FallBack { by, reason } => self.decide_fall_back(by, reason),
-            Command::Retry { target, by, reason } => self.decide_retry(target, by, reason),
+            Command::Retry { target, by, reason } => self.decide_retry(plan, target, by, reason),
             Command::Exclude { target, by, reason } => self.decide_exclude(target, by, reason),
-            Command::Answer { target, answer, by } => self.decide_answer(target, *answer, by),
+            Command::Answer { target, answer, by } => self.decide_answer(plan, target, *answer, by),
             Command::Report(report) => Ok(self.decide_report(plan, report)),
             Command::Measured { gate, reading } => Ok(self.decide_measured(plan, gate, reading, now_ms)),
         }
+    }
+
+    fn decide_attach(&self, change: &Id) -> Result<Vec<Event>, Refusal> {
+        if self.state != State::Planned && !self.state.is_waiting_to_start() {
+            return Err(self.forbids("get another change", "plan a new deployment"));
+        }
+        let known = self.change.as_ref() == Some(change);
+        Ok(if known { Vec::new() } else { vec![Event::ChangeAttached { change: change.clone() }] })
     }
 
     fn decide_start(&self, by: &str, not_before_ms: Option<Millis>) -> Result<Vec<Event>, Refusal> {
@@ -172,21 +184,25 @@ impl Deployment {
         if !(after_the_end || self.state.holds_slot()) || self.fallback.is_some() {
             return Err(self.forbids("fall back", "it must have started, and not have fallen back before"));
         }
+        if self.targets.values().all(|progress| progress.attempt == 0) {
+            let what = format!("{} has not touched any target", self.id);
+            return Err(Refusal::new(Code::NothingToDo, what, "stop it, if it is still under way"));
+        }
         reasoned(reason)?;
         Ok(vec![Event::Failing { reason: reason.to_owned(), then: Then::FallBackAnyway, by: Some(by.to_owned()) }])
     }
 
-    fn decide_retry(&self, target: &Name, by: &str, reason: &str) -> Result<Vec<Event>, Refusal> {
+    fn decide_retry(&self, plan: &Plan, target: &Name, by: &str, reason: &str) -> Result<Vec<Event>, Refusal> {
         let progress = self.changeable(target)?;
         match progress.state {
+            TargetState::Unknown => Err(ask_first(progress)),
             TargetState::Failed | TargetState::TimedOut | TargetState::Unreachable | TargetState::Cancelled => {
-                Ok(vec![self.retry(progress, 0, by, reason)])
+                if self.uncertain_step(plan, progress).is_some() {
+                    return Err(ask_first(progress));
+                }
+                self.not_frozen()?;
+                Ok(vec![self.retry(progress, self.resume_at(plan, progress), by, reason)])
             }
-            TargetState::Unknown => Err(Refusal::new(
-                Code::StateForbids,
-                format!("{target} has a step that may have run"),
-                "answer whether it ran: ran, run_again or failed",
-            )),
             TargetState::Pending
             | TargetState::Ordered
             | TargetState::InProgress
@@ -195,6 +211,37 @@ impl Deployment {
             | TargetState::AlreadyCurrent => {
                 Err(Refusal::state_forbids(target, progress.state.as_str(), "try again", "only a target that failed can"))
             }
+        }
+    }
+
+    /// The step of a target of which nobody knows whether it ran, and that must not run twice.
+    fn uncertain_step<'a>(&self, plan: &Plan, progress: &'a TargetProgress) -> Option<&'a StepReport> {
+        progress.steps.iter().find(|step| match step.state {
+            StepState::Unknown => true,
+            // Last seen running on a target that fell silent.
+            StepState::Starting | StepState::Running => progress.lost_sight() && runs_once(plan, progress, step),
+            StepState::Succeeded
+            | StepState::Failed
+            | StepState::Errored
+            | StepState::TimedOut
+            | StepState::Cancelled
+            | StepState::Skipped => false,
+        })
+    }
+
+    /// Where another try begins: at the beginning, or behind the last step that has run and must not run twice.
+    fn resume_at(&self, plan: &Plan, progress: &TargetProgress) -> usize {
+        let done = progress.steps.iter().filter(|step| step.state == StepState::Succeeded && runs_once(plan, progress, step));
+        done.map(|step| step.index.saturating_add(1)).chain([progress.start_at]).max().unwrap_or(0)
+    }
+
+    /// A freeze that holds the deployment lets no new order out, a person's neither.
+    fn not_frozen(&self) -> Result<(), Refusal> {
+        match &self.pause {
+            Some(pause) if pause.freeze.is_some() => {
+                Err(self.forbids("give orders during a freeze", "get an exception approved, or wait for its end"))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 
@@ -218,17 +265,21 @@ impl Deployment {
         Ok(vec![Event::TargetExcluded { target: target.clone(), by: by.to_owned(), reason: reason.to_owned() }])
     }
 
-    fn decide_answer(&self, target: &Name, answer: Answer, by: &str) -> Result<Vec<Event>, Refusal> {
+    fn decide_answer(&self, plan: &Plan, target: &Name, answer: Answer, by: &str) -> Result<Vec<Event>, Refusal> {
         let progress = self.changeable(target)?;
-        let unknown = progress.steps.iter().find(|step| step.state == StepState::Unknown);
-        let (TargetState::Unknown, Some(step)) = (progress.state, unknown) else {
-            return Err(Refusal::state_forbids(target, progress.state.as_str(), "be answered for", "it asks nothing"));
+        let asked = progress.state == TargetState::Unknown || progress.state.is_failure();
+        let (start_at, reason) = match (answer, self.uncertain_step(plan, progress).filter(|_| asked)) {
+            (Answer::Failed, _) if progress.state == TargetState::Unknown => {
+                return Ok(vec![Event::TargetFailed { target: target.clone(), by: by.to_owned() }]);
+            }
+            (Answer::Ran, Some(step)) => (step.index.saturating_add(1), format!("step \"{}\" has run", step.name)),
+            (Answer::RunAgain, Some(step)) => (step.index, format!("step \"{}\" has not run", step.name)),
+            (Answer::Ran | Answer::RunAgain, None) | (Answer::Failed, _) => {
+                return Err(Refusal::state_forbids(target, progress.state.as_str(), "be answered for so", "no step of it is in doubt"));
+            }
         };
-        Ok(match answer {
-            Answer::Ran => vec![self.retry(progress, step.index + 1, by, &format!("step {} has run", step.name))],
-            Answer::RunAgain => vec![self.retry(progress, step.index, by, &format!("step {} has not run", step.name))],
-            Answer::Failed => vec![Event::TargetFailed { target: target.clone(), by: by.to_owned() }],
-        })
+        self.not_frozen()?;
+        Ok(vec![self.retry(progress, start_at, by, &reason)])
     }
 
     /// The target, if a person may still change its way.
@@ -243,7 +294,7 @@ impl Deployment {
         let Some(progress) = self.reported(report) else { return Vec::new() };
         let (state, detail) = self.meaning(plan, progress, report);
         // What the agent repeats until it hears us is no news.
-        if state == progress.state && (state != TargetState::InProgress || progress.steps == report.steps) {
+        if state == progress.state && (state != TargetState::InProgress || !goes_on(&progress.steps, &report.steps)) {
             return Vec::new();
         }
         vec![Event::TargetReported {
@@ -280,8 +331,7 @@ impl Deployment {
         match report.outcome {
             Outcome::InProgress => (TargetState::InProgress, told),
             Outcome::Healthy => {
-                let planned = plan.waves.get(progress.wave as usize);
-                let planned = planned.and_then(|wave| wave.targets.iter().find(|target| target.name == progress.target));
+                let planned = plan.target(progress.wave, &progress.target);
                 if planned.is_some_and(|target| plan.is_current(target, Some(&report.attested))) {
                     (TargetState::Healthy, told)
                 } else {
@@ -300,7 +350,8 @@ impl Deployment {
         let moving = matches!(self.state, State::Running | State::Baking) && self.phase != Phase::Targets;
         let open = self.open_gates(plan).into_iter().find(|(key, _)| moving && key == gate);
         let Some(((_, asked), progress)) = open.zip(self.gates.get(gate)) else { return Vec::new() };
-        if progress.outcome.is_some() || progress.measurements.len() >= limits::MEASUREMENTS_MAX {
+        // A reading that is not due yet is one that came twice.
+        if self.probe_at(gate, asked).is_none_or(|due_ms| now_ms < due_ms) {
             return Vec::new();
         }
         let judged = asked.judge(&progress.measurements, reading, now_ms);
@@ -315,6 +366,25 @@ impl Deployment {
     pub fn fallback_id(&self) -> Id {
         self.id.fallback()
     }
+}
+
+/// Whether a step must not run twice, by the class that the plan declares.
+fn runs_once(plan: &Plan, progress: &TargetProgress, report: &StepReport) -> bool {
+    let target = plan.targets().map(|(_, target)| target).find(|target| target.name == progress.target);
+    let step = target.and_then(|target| plan.steps_of(target).nth(report.index));
+    step.is_some_and(|(_, step)| step.class() != Class::Idempotent)
+}
+
+/// Whether steps as reported are further than those known; reports may overtake each other.
+fn goes_on(known: &[StepReport], reported: &[StepReport]) -> bool {
+    let open = |step: &StepReport| matches!(step.state, StepState::Starting | StepState::Running);
+    let kept = known.iter().zip(reported).all(|(before, now)| before.index == now.index && (open(before) || !open(now)));
+    reported != known && kept && reported.len() >= known.len()
+}
+
+fn ask_first(progress: &TargetProgress) -> Refusal {
+    let what = format!("{} has a step that may have run", progress.target);
+    Refusal::new(Code::StateForbids, what, "answer whether it ran (ran, run_again or failed), or exclude the target")
 }
 
 fn reasoned(reason: &str) -> Result<(), Refusal> {

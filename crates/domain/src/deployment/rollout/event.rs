@@ -26,6 +26,8 @@ pub struct Ordered {
 pub enum Event {
     /// The plan stands.
     Planned { plan: Digest, fallback_plan: Option<Digest>, versions: BTreeMap<Name, Version>, targets: u32, waves: u32 },
+    /// A change that is to authorise it was attached.
+    ChangeAttached { change: Id },
     /// Somebody asked to start it.
     StartRequested { by: String, not_before_ms: Option<Millis> },
     /// It waits to start, and on what.
@@ -83,8 +85,10 @@ impl Event {
     pub fn describe(&self) -> String {
         match self {
             Event::Planned { plan, targets, waves, .. } => {
-                format!("planned {targets} targets in {waves} waves as plan {}", plan.short())
+                let (targets, waves) = (counted(*targets as usize, "target"), counted(*waves as usize, "wave"));
+                format!("planned {targets} in {waves} as plan {}", plan.short())
             }
+            Event::ChangeAttached { change } => format!("attached change {change}"),
             Event::StartRequested { by, .. } => format!("{by} asked to start it"),
             Event::Held { held, .. } => held.on.sentence(),
             Event::Started { generation } => format!("admitted and started as generation {generation}"),
@@ -102,7 +106,7 @@ impl Event {
                 format!("{target} is {}{why}", state.as_str().replace('_', " "))
             }
             Event::TargetsOverdue { targets, state, detail } => {
-                format!("{} targets are {}, {detail}", targets.len(), state.as_str().replace('_', " "))
+                format!("{} {}, {detail}", few(targets), state.as_str().replace('_', " "))
             }
             Event::WaveHealthy { wave, healthy, failed } => {
                 format!("wave {} is up: {healthy} healthy, {failed} failed", wave + 1)
@@ -138,6 +142,7 @@ impl Event {
             | Event::TargetFailed { target, .. } => vec![target],
             Event::TargetsOverdue { targets, .. } => targets.iter().collect(),
             Event::Planned { .. }
+            | Event::ChangeAttached { .. }
             | Event::StartRequested { .. }
             | Event::Held { .. }
             | Event::Started { .. }
@@ -158,5 +163,20 @@ impl Event {
             | Event::Failed { .. }
             | Event::Cancelled { .. } => Vec::new(),
         }
+    }
+}
+
+/// A number with its noun: `1 wave`, `2 waves`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+/// Up to three names with their verb: `web-1 is`, `web-1, web-2, web-3 and 4 more are`.
+fn few(names: &[Name]) -> String {
+    let shown = names.iter().take(3).map(Name::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        1 => format!("{shown} is"),
+        0..=3 => format!("{shown} are"),
+        count => format!("{shown} and {} more are", count - 3),
     }
 }

@@ -7,8 +7,6 @@ mod advance;
 mod apply;
 mod decide;
 mod event;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 
@@ -201,6 +199,9 @@ pub struct TargetProgress {
     pub start_at: usize,
     /// What it last reported of its steps.
     pub steps: Vec<StepReport>,
+    /// What began in earlier tries; what cannot be taken back stays so, whatever a later try reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ran_before: Vec<StepReport>,
     /// What decided its state, in one sentence.
     pub detail: Option<String>,
 }
@@ -496,8 +497,14 @@ impl TargetProgress {
             changed_at_ms: now_ms,
             start_at: 0,
             steps: Vec::new(),
+            ran_before: Vec::new(),
             detail: None,
         }
+    }
+
+    /// Whether it fell silent in the middle of a try, so that what it last reported may be old.
+    pub fn lost_sight(&self) -> bool {
+        matches!(self.state, TargetState::TimedOut | TargetState::Unreachable)
     }
 
     /// The ticket of the current try, if there was one.

@@ -1,0 +1,326 @@
+//! Keeps supervised programs up: one unit for each component, one watcher for each unit.
+//!
+//! `run.json` says what should be; the claim in `runs/<serial>` says what is. A watcher acts only while it holds the unit's
+//! lock, and is ended only by one who holds it, so that a program is never started twice.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde::{Deserialize, Serialize};
+use tidegate_domain::deployment::order::StepState;
+use tidegate_domain::{Digest, Name, Version};
+use tokio::task::AbortHandle;
+
+use crate::driver::End;
+use crate::launch::{self, Fate, Launch, Program};
+use crate::pid::Process;
+use crate::place::{Place, Root};
+use crate::{crash, durable};
+
+const RESTART_FIRST: Duration = Duration::from_secs(1);
+const RESTART_LONGEST: Duration = Duration::from_secs(30);
+/// Up for so long, the next restart is a first one again.
+const STEADY: Duration = Duration::from_mins(1);
+/// How long a start may take until the program runs.
+const START: Duration = Duration::from_secs(10);
+/// A program that ends within this time of its start was not started.
+const SETTLE: Duration = Duration::from_millis(250);
+const LOG_BYTES_MAX: u64 = 1 << 20;
+/// Between looks at the log's length.
+const LOG_LOOK: Duration = Duration::from_secs(10);
+
+/// What is to be kept up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// The program with all that it sees.
+    pub program: Program,
+    /// The version it is from.
+    pub version: Version,
+    /// The artifact it is from.
+    pub digest: Digest,
+    /// Between the soft signal and the hard one.
+    pub stop_grace_seconds: u32,
+}
+
+/// What is in `run.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Kept {
+    /// Whether it should be up.
+    up: bool,
+    /// Names the launch folder.
+    serial: u64,
+    service: Service,
+    /// The process, once it is known; for people, the claim decides.
+    process: Option<Process>,
+}
+
+/// All units of this agent.
+pub struct Services {
+    step_program: Vec<std::ffi::OsString>,
+    units: Mutex<BTreeMap<Name, Arc<Unit>>>,
+}
+
+#[derive(Default)]
+struct Unit {
+    watcher: tokio::sync::Mutex<Option<AbortHandle>>,
+    restarts: AtomicU64,
+    version: Mutex<Option<Version>>,
+}
+
+impl Services {
+    pub fn new(step_program: Vec<std::ffi::OsString>) -> Arc<Services> {
+        Arc::new(Services { step_program, units: Mutex::new(BTreeMap::new()) })
+    }
+
+    /// Stops what runs for the component and starts this; answers the number of the process.
+    pub async fn start(self: &Arc<Self>, name: &Name, place: &Place, service: Service) -> Result<i32, End> {
+        let fault = |error: io::Error| End::errored("the program cannot be started", &error);
+        let unit = self.unit(name);
+        let mut watcher = unit.watcher.lock().await;
+        abort(&mut watcher);
+        let grace = Duration::from_secs(service.stop_grace_seconds.into());
+        end_running(place, grace).await.map_err(fault)?;
+        let serial = read(place).map_err(fault)?.map_or(0, |kept| kept.serial);
+        let mut kept = Kept { up: true, serial, service, process: None };
+        unit.set_version(Some(kept.service.version.clone()));
+        let process = match self.launch(place, &mut kept).await {
+            Ok(process) => process,
+            Err(error) => {
+                // Nothing to keep up: the program cannot even begin.
+                kept.up = false;
+                write(place, &kept).map_err(fault)?;
+                return Err(fault(error));
+            }
+        };
+        let ended_at_once = tokio::time::timeout(SETTLE, process.ended()).await.is_ok();
+        *watcher = Some(self.watch(name, place, Some(process.clone())));
+        if ended_at_once {
+            return Err(End::new(StepState::Failed, format!("ended at once after its start{}", last_words(place))));
+        }
+        Ok(process.pid)
+    }
+
+    /// Stops what runs for the component, for good; whether something ran.
+    pub async fn stop(&self, name: &Name, place: &Place, grace: Duration) -> io::Result<bool> {
+        let unit = self.unit(name);
+        let mut watcher = unit.watcher.lock().await;
+        abort(&mut watcher);
+        unit.set_version(None);
+        if let Some(mut kept) = read(place)? {
+            kept.up = false;
+            write(place, &kept)?;
+        }
+        end_running(place, grace).await
+    }
+
+    /// Finds the programs that an earlier agent kept up, and keeps them up.
+    pub async fn recover(self: &Arc<Self>, root: &Root) -> io::Result<()> {
+        for (name, place) in root.components()? {
+            let Some(kept) = read(&place)?.filter(|kept| kept.up) else { continue };
+            let found = match launch::void(&runs(&place, kept.serial))? {
+                Fate::StartedAs(process) if process.is_alive() => Some(process),
+                Fate::StartedAs(_) | Fate::NeverStarted => None,
+            };
+            let unit = self.unit(&name);
+            unit.set_version(Some(kept.service.version));
+            *unit.watcher.lock().await = Some(self.watch(&name, &place, found));
+        }
+        Ok(())
+    }
+
+    /// Stops everything until the next agent starts it again.
+    pub async fn pause_all(&self, root: &Root) -> io::Result<()> {
+        let mut pauses = Vec::new();
+        for (name, place) in root.components()? {
+            let unit = self.unit(&name);
+            pauses.push(async move {
+                abort(&mut *unit.watcher.lock().await);
+                let grace = read(&place)?.map_or(0, |kept| kept.service.stop_grace_seconds);
+                end_running(&place, Duration::from_secs(grace.into())).await
+            });
+        }
+        futures_util::future::try_join_all(pauses).await.map(drop)
+    }
+
+    /// The version that runs, or should.
+    pub fn version(&self, name: &Name) -> Option<Version> {
+        self.unit(name).version.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often the program was started again by itself.
+    pub fn restarts(&self, name: &Name) -> u64 {
+        self.unit(name).restarts.load(Ordering::SeqCst)
+    }
+
+    fn unit(&self, name: &Name) -> Arc<Unit> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone()
+    }
+
+    fn watch(self: &Arc<Self>, name: &Name, place: &Place, process: Option<Process>) -> AbortHandle {
+        let (services, name, place) = (self.clone(), name.clone(), place.clone());
+        tokio::spawn(async move { services.keep_up(&name, &place, process).await }).abort_handle()
+    }
+
+    /// Starts the program again whenever it ends, without end; aborted by who starts or stops it.
+    async fn keep_up(&self, name: &Name, place: &Place, mut process: Option<Process>) {
+        let unit = self.unit(name);
+        let mut wait = Duration::ZERO;
+        loop {
+            if let Some(process) = process.take() {
+                let began = Instant::now();
+                watch_log_until(place, process.ended()).await;
+                if began.elapsed() >= STEADY {
+                    wait = Duration::ZERO;
+                }
+                wait = (wait * 2).clamp(RESTART_FIRST, RESTART_LONGEST);
+                tracing::warn!(component = %name, "{name} has ended and is started again in {} s{}", wait.as_secs(), last_words(place));
+            }
+            tokio::time::sleep(wait).await;
+            let _held = unit.watcher.lock().await;
+            unit.restarts.fetch_add(1, Ordering::SeqCst);
+            process = match self.again(place).await {
+                Ok(process) => Some(process),
+                Err(error) => {
+                    wait = (wait * 2).clamp(RESTART_FIRST, RESTART_LONGEST);
+                    tracing::warn!(component = %name, "{name} cannot be started: {error}");
+                    None
+                }
+            };
+        }
+    }
+
+    async fn again(&self, place: &Place) -> io::Result<Process> {
+        end_running(place, Duration::ZERO).await?;
+        let mut kept = read(place)?.ok_or_else(|| io::Error::other("run.json is gone"))?;
+        self.launch(place, &mut kept).await
+    }
+
+    /// Starts what is kept, in a fresh launch folder, and waits until it has become the program.
+    async fn launch(&self, place: &Place, kept: &mut Kept) -> io::Result<Process> {
+        kept.serial += 1;
+        kept.process = None;
+        let folder = runs(place, kept.serial);
+        launch::prepare(&folder, &Launch::Become { program: kept.service.program.clone(), dies_with: None })?;
+        write(place, kept)?;
+        if kept.serial > 1 {
+            remove_runs_before(place, kept.serial)?;
+        }
+        let log = OpenOptions::new().append(true).create(true).mode(0o640).open(place.log())?;
+        let mut command = launch::command(&self.step_program, &folder);
+        command.stdout(log.try_clone()?).stderr(log);
+        let mut child = tokio::process::Command::from(command).spawn()?;
+        crash::point();
+        let begun = Instant::now();
+        while launch::claimed_by(&folder)?.is_none() || launch::is_becoming(&folder) {
+            let ended = child.try_wait()?;
+            if ended.is_some() || begun.elapsed() > START {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+        if let Some(error) = launch::exec_error(&folder) {
+            return Err(io::Error::other(error));
+        }
+        match launch::void(&folder)? {
+            Fate::NeverStarted => Err(io::Error::other("it did not start in time")),
+            Fate::StartedAs(process) => {
+                kept.process = Some(process.clone());
+                write(place, kept)?;
+                Ok(process)
+            }
+        }
+    }
+}
+
+impl Unit {
+    fn set_version(&self, version: Option<Version>) {
+        *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+}
+
+fn abort(watcher: &mut Option<AbortHandle>) {
+    if let Some(watcher) = watcher.take() {
+        watcher.abort();
+    }
+}
+
+/// Ends what runs, with all that it started: soft signal, wait, hard signal. Whether something ran.
+async fn end_running(place: &Place, grace: Duration) -> io::Result<bool> {
+    let Some(kept) = read(place)? else { return Ok(false) };
+    let Fate::StartedAs(process) = launch::void(&runs(place, kept.serial))? else { return Ok(false) };
+    let ran = process.is_alive();
+    if ran && !grace.is_zero() {
+        process.signal_session(Signal::TERM);
+        let _ = tokio::time::timeout(grace, process.ended()).await;
+    }
+    let clean = tokio::task::spawn_blocking(move || process.kill_session()).await.map_err(io::Error::other)?;
+    if clean { Ok(ran) } else { Err(io::Error::other("processes of the old program cannot be ended")) }
+}
+
+fn read(place: &Place) -> io::Result<Option<Kept>> {
+    durable::read_json(&place.folder().join("run.json"))
+}
+
+fn write(place: &Place, kept: &Kept) -> io::Result<()> {
+    durable::write_json(&place.folder().join("run.json"), kept)
+}
+
+fn runs(place: &Place, serial: u64) -> PathBuf {
+    place.folder().join("runs").join(serial.to_string())
+}
+
+fn remove_runs_before(place: &Place, serial: u64) -> io::Result<()> {
+    for entry in fs::read_dir(place.folder().join("runs"))? {
+        let entry = entry?;
+        if entry.file_name().to_str().and_then(|name| name.parse::<u64>().ok()).is_some_and(|number| number < serial) {
+            durable::remove(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+async fn watch_log_until(place: &Place, ended: impl Future<Output = ()>) {
+    tokio::pin!(ended);
+    loop {
+        if let Err(error) = rotate(place) {
+            tracing::warn!("{} cannot be kept short: {error}", place.log().display());
+        }
+        tokio::select! {
+            () = &mut ended => return,
+            () = tokio::time::sleep(LOG_LOOK) => {}
+        }
+    }
+}
+
+/// Copies and empties a long log. The program goes on writing to the same file, so it needs no telling.
+fn rotate(place: &Place) -> io::Result<()> {
+    let log = place.log();
+    if fs::metadata(&log).is_ok_and(|about| about.len() > LOG_BYTES_MAX) {
+        fs::copy(&log, log.with_extension("1"))?;
+        OpenOptions::new().write(true).open(&log)?.set_len(0)?;
+    }
+    Ok(())
+}
+
+/// The last line of the log, for a message.
+fn last_words(place: &Place) -> String {
+    use std::io::{Read as _, Seek as _, SeekFrom};
+    let read = || -> io::Result<String> {
+        let mut file = fs::File::open(place.log())?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(400)))?;
+        let mut bytes = Vec::new();
+        file.take(400).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let text = read().unwrap_or_default();
+    let line = text.lines().rev().find(|line| !line.trim().is_empty());
+    line.map_or_else(String::new, |line| format!("; its last words: {}", line.trim().chars().take(200).collect::<String>()))
+}

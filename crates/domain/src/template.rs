@@ -1,0 +1,64 @@
+//! `{{ name }}` in arguments and addresses, over the order's variables and nothing else.
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Kwargs;
+use minijinja::{Environment, UndefinedBehavior, Value};
+use crate::ids::clip;
+
+/// Instructions one text may take; a text that needs more is an endless one.
+const FUEL: u64 = 10_000;
+/// Bytes of a rendered text: what a kernel takes as one argument.
+const RENDERED_BYTES_MAX: usize = 128 << 10;
+
+/// Replaces every `{{ name }}`.
+///
+/// # Errors
+///
+/// A sentence for people that names the text, if it is no template, names an unknown variable or grows without bound.
+pub fn render(text: &str, variables: &BTreeMap<String, String>) -> Result<String, String> {
+    if !text.contains("{{") && !text.contains("{%") && !text.contains("{#") {
+        return Ok(text.to_owned());
+    }
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_fuel(Some(FUEL));
+    let values: Kwargs = variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))).collect();
+    let rendered = environment.render_str(text, Value::from(values));
+    let rendered = rendered.map_err(|error| match error.kind() {
+        minijinja::ErrorKind::UndefinedError => {
+            let known: Vec<&str> = variables.keys().map(String::as_str).collect();
+            format!("\"{}\" names a variable that the target does not have (it has: {})", clip(text), known.join(", "))
+        }
+        _ => format!("\"{}\" is not a template: {error}", clip(text)),
+    })?;
+    if rendered.len() > RENDERED_BYTES_MAX || rendered.contains('\0') {
+        return Err(format!("\"{}\" becomes too long or holds a zero byte", clip(text)));
+    }
+    Ok(rendered)
+}
+
+/// [`render`] of each text.
+pub fn render_all(texts: &[String], variables: &BTreeMap<String, String>) -> Result<Vec<String>, String> {
+    texts.iter().map(|text| render(text, variables)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> String {
+        let variables = BTreeMap::from([("port".to_owned(), "8080".to_owned()), ("zone".to_owned(), "a".to_owned())]);
+        render(text, &variables).unwrap_or_else(|error| format!("no: {error}"))
+    }
+
+    #[test]
+    fn variables_are_put_in_and_unknown_ones_refused() {
+        assert_eq!(check("http://127.0.0.1:{{ port }}/ready"), "http://127.0.0.1:8080/ready");
+        assert_eq!(check("--plain"), "--plain");
+        assert_eq!(check("{{ prot }}"), "no: \"{{ prot }}\" names a variable that the target does not have (it has: port, zone)");
+        assert!(check("{% for a in range(99999999) %}x{% endfor %}").starts_with("no: "));
+        assert!(check("{% include 'etc' %}").starts_with("no: "));
+        assert!(check("{{ port").starts_with("no: "));
+    }
+}

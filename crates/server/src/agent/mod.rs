@@ -1,0 +1,4 @@
+//! What agents say and hear.
+
+pub mod api;
+pub mod sessions;

@@ -1,0 +1,4 @@
+//! Artifacts: taken in as streams, checked, and kept by their digest.
+
+pub mod api;
+pub mod archive;

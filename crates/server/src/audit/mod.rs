@@ -1,0 +1,3 @@
+//! The history: read, streamed, verified.
+
+pub mod api;

@@ -1,0 +1,4 @@
+//! Changes: written, voted on, authorised for exactly one content.
+
+pub mod api;
+pub mod service;

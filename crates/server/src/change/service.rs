@@ -1,0 +1,78 @@
+//! What people do with changes.
+
+use tidegate_api::request::{CloseChange, VoteOnChange, WriteChange};
+use tidegate_domain::access::{About, Permission};
+use tidegate_domain::change::{Change, Command, Content, Event, Vote};
+use tidegate_domain::release::{self, Release};
+use tidegate_domain::{Id, Name};
+use tidegate_store::Stored;
+
+use crate::app::App;
+use crate::door::Act;
+use crate::problem::No;
+use crate::secret;
+
+/// Writes a change, as a draft.
+pub async fn write(app: &App, act: &Act, request: &WriteChange) -> Result<Stored<Change>, No> {
+    require(act, Permission::WriteChange, &request.content)?;
+    let now_ms = app.now_ms();
+    let author = act.caller.person.name.clone();
+    let (mut change, events) = Change::draft(secret::id("CHG", now_ms), request.content.clone(), author, now_ms)?;
+    if let Some(release) = &request.release {
+        app.need::<Release>(release).await?;
+        change.release = Some(release.clone());
+    }
+    let stored = app.create(act, change, &events).await?;
+    if let Some(release) = &request.release {
+        // The release lists its changes; the change names its release even if this second write is lost.
+        let act = Act { idempotency: None, if_match: None, ..act.clone() };
+        crate::release::service::command(app, &act, release, |_| release::Command::AddChange { change: stored.value.id.clone() }).await?;
+    }
+    Ok(stored)
+}
+
+/// Puts a command to a change.
+pub async fn command(app: &App, act: &Act, id: &Id, permission: Permission, command: Command) -> Result<Stored<Change>, No> {
+    app.edit::<Change, Event>(act, id, |change, now_ms| {
+        require(act, permission, &change.content)?;
+        if let Command::Edit { content, .. } = &command {
+            require(act, permission, content)?;
+        }
+        let events = change.decide(&command)?;
+        let mut changed = change.clone();
+        events.iter().for_each(|event| changed.apply(event, now_ms));
+        Ok((events, changed))
+    })
+    .await
+}
+
+/// Votes on a change.
+pub async fn vote(app: &App, act: &Act, id: &Id, request: &VoteOnChange) -> Result<Stored<Change>, No> {
+    let vote = Vote {
+        by: voter(act),
+        at_ms: app.now_ms(),
+        choice: request.choice,
+        digest: request.digest.clone(),
+        reason: request.reason.clone(),
+    };
+    command(app, act, id, Permission::Authorise, Command::Vote(vote)).await
+}
+
+/// Closes a change after its review.
+pub async fn close(app: &App, act: &Act, id: &Id, request: &CloseChange) -> Result<Stored<Change>, No> {
+    let close = Command::Close { outcome: request.outcome, review: request.review.clone(), by: voter(act) };
+    command(app, act, id, Permission::WriteChange, close).await
+}
+
+fn voter(act: &Act) -> Name {
+    act.caller.person.name.clone()
+}
+
+/// A change that concerns several environments needs the permission for the application, or in each of them.
+fn require(act: &Act, permission: Permission, content: &Content) -> Result<(), No> {
+    for environment in &content.environments {
+        let about = About { application: Some(&content.application), environment: Some(environment) };
+        act.caller.require(permission, about)?;
+    }
+    Ok(act.caller.require(permission, About { application: Some(&content.application), environment: content.environments.first() })?)
+}

@@ -1,0 +1,331 @@
+//! The desk: the way of a command to a deployment into the store.
+//!
+//! A deployment that is under way is kept in memory. Whoever holds it decides all that has been put on its pile meanwhile and
+//! commits once, so that five hundred reports cost one fsync. Memory is only a copy: every commit is fenced by the version it was
+//! decided on, and a lost race throws the copy away.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tidegate_domain::deployment::order::Report;
+use tidegate_domain::deployment::plan::Plan;
+use tidegate_domain::deployment::rollout::{Command, Deployment, Event, Evidence, Next, TargetProgress};
+use tidegate_domain::estate::TargetRecord;
+use tidegate_domain::event::Actor;
+use tidegate_domain::{Digest, Id, Millis, Refusal};
+use tidegate_store::{Commit, CommitError, IdempotencyRow, StreamChange};
+use tokio::sync::oneshot;
+
+use super::{consequence, facts};
+use crate::app::{App, SYSTEM};
+use crate::problem::{Fault, No};
+
+/// Reports and readings decided together.
+const BATCH_MAX: usize = 500;
+/// How often a decision is made again after a lost race.
+const TRIES_MAX: u32 = 5;
+
+/// The deployments in memory.
+#[derive(Default)]
+pub struct Desk {
+    entries: Mutex<HashMap<Id, Arc<Entry>>>,
+    probed: Mutex<HashSet<Id>>,
+}
+
+#[derive(Default)]
+struct Entry {
+    copy: tokio::sync::Mutex<Option<Copy>>,
+    pile: Mutex<Vec<Pending>>,
+}
+
+/// A deployment with its plan, as of a version.
+pub struct Copy {
+    /// The deployment, its targets included.
+    pub deployment: Deployment,
+    /// Its plan.
+    pub plan: Arc<Plan>,
+    /// The version of its stream.
+    pub version: u64,
+}
+
+struct Pending {
+    command: Command,
+    actor: Actor,
+    cause: String,
+    answer: oneshot::Sender<Result<(), No>>,
+}
+
+/// What a look at a deployment found.
+#[derive(Debug)]
+pub enum Looked {
+    /// Look again at this time, or when something happens.
+    Wait(Option<Millis>),
+    /// Never again.
+    Over,
+}
+
+impl Desk {
+    fn entry(&self, id: &Id) -> Arc<Entry> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.entry(id.clone()).or_default().clone()
+    }
+
+    /// Whether nobody measures for the deployment yet; from now on somebody does.
+    pub fn begin_probes(&self, id: &Id) -> bool {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone())
+    }
+
+    /// Measuring has ended.
+    pub fn end_probes(&self, id: &Id) {
+        self.probed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    fn forget(&self, id: &Id) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+}
+
+/// Reads a deployment through the desk.
+pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<R, No> {
+    let entry = app.desk.entry(id);
+    let mut copy = entry.copy.lock().await;
+    let loaded = match copy.take() {
+        Some(loaded) => loaded,
+        None => load(app, id).await?,
+    };
+    let result = reading(&loaded);
+    if loaded.deployment.state.is_terminal() {
+        app.desk.forget(id);
+    } else {
+        *copy = Some(loaded);
+    }
+    Ok(result)
+}
+
+/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, with the row that remembers
+/// its answer.
+pub async fn put(
+    app: &App,
+    id: &Id,
+    (actor, cause): (Actor, String),
+    command: Command,
+    remember: impl Fn(&Deployment, Millis) -> Option<IdempotencyRow>,
+) -> Result<(), No> {
+    let entry = app.desk.entry(id);
+    let mut copy = entry.copy.lock().await;
+    let mut tries = 0;
+    loop {
+        let mut loaded = match copy.take() {
+            Some(loaded) => loaded,
+            None => load(app, id).await?,
+        };
+        let now_ms = app.now_ms();
+        let events = match loaded.deployment.decide(&loaded.plan, &command, now_ms) {
+            Ok(events) if events.is_empty() => {
+                *copy = Some(loaded);
+                return Ok(());
+            }
+            Ok(events) => events,
+            Err(refusal) => {
+                *copy = Some(loaded);
+                return Err(refusal.into());
+            }
+        };
+        events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
+        let row = remember(&loaded.deployment, now_ms);
+        let context = (actor.clone(), cause.clone(), now_ms);
+        match commit(app, &mut loaded, (&events, row, Vec::new()), context).await {
+            Ok(()) => {
+                *copy = Some(loaded);
+                return Ok(());
+            }
+            Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Puts an agent's report or a probe's reading on the pile; answers when it is stored or found to be no news.
+pub async fn pile(app: &App, id: &Id, (actor, cause): (Actor, String), command: Command) -> Result<(), No> {
+    let entry = app.desk.entry(id);
+    let (answer, mut answered) = oneshot::channel();
+    entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, actor, cause, answer });
+    // Whoever comes to hold the copy works the whole pile off; often that is somebody before us.
+    let mut copy = entry.copy.lock().await;
+    loop {
+        if let Ok(answer) = answered.try_recv() {
+            return answer;
+        }
+        work_off(app, id, &entry, &mut copy).await;
+    }
+}
+
+async fn work_off(app: &App, id: &Id, entry: &Entry, copy: &mut Option<Copy>) {
+    let batch: Vec<Pending> = {
+        let mut pile = entry.pile.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = pile.len().min(BATCH_MAX);
+        pile.drain(..size).collect()
+    };
+    let mut tries = 0;
+    let outcome = loop {
+        match decide_batch(app, id, &batch, copy).await {
+            Err(No::Refused(refusal)) if refusal.code == tidegate_domain::Code::Contended && tries < TRIES_MAX => tries += 1,
+            outcome => break outcome,
+        }
+    };
+    let mut refusals = match outcome {
+        Ok(refusals) => refusals,
+        Err(error) => {
+            let text = error.to_string();
+            batch.into_iter().for_each(|it| drop(it.answer.send(Err(No::Fault(Fault::new(text.clone()))))));
+            return;
+        }
+    };
+    for (index, pending) in batch.into_iter().enumerate() {
+        let answer = refusals.remove(&index).map_or(Ok(()), |refusal| Err(refusal.into()));
+        // A reader that has gone away needs no answer.
+        drop(pending.answer.send(answer));
+    }
+}
+
+/// Decides a batch in order and commits it once; returns the refusals by position.
+async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<Copy>) -> Result<HashMap<usize, Refusal>, No> {
+    let mut loaded = match copy.take() {
+        Some(loaded) => loaded,
+        None => load(app, id).await?,
+    };
+    let now_ms = app.now_ms();
+    let (mut refusals, mut happened, mut reports) = (HashMap::new(), Vec::new(), Vec::new());
+    for (index, pending) in batch.iter().enumerate() {
+        match loaded.deployment.decide(&loaded.plan, &pending.command, now_ms) {
+            Ok(events) => {
+                events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
+                happened.extend(events);
+            }
+            Err(refusal) => drop(refusals.insert(index, refusal)),
+        }
+        if let Command::Report(report) = &pending.command {
+            reports.push(report.as_ref());
+        }
+    }
+    let attested = attested(app, &reports, now_ms).await?;
+    if happened.is_empty() && attested.is_empty() {
+        *copy = Some(loaded);
+        return Ok(refusals);
+    }
+    let (actor, cause) = match batch {
+        [one] => (one.actor.clone(), one.cause.clone()),
+        // Each event names its target; the batch as a whole was taken in by the server.
+        several => (SYSTEM, format!("{} reports and readings", several.len())),
+    };
+    commit(app, &mut loaded, (&happened, None, attested), (actor, cause, now_ms)).await?;
+    *copy = Some(loaded);
+    Ok(refusals)
+}
+
+/// What the reporting targets attest, where it is news.
+async fn attested(app: &App, reports: &[&Report], now_ms: Millis) -> Result<Vec<StreamChange>, No> {
+    let news: BTreeMap<String, &Report> = reports
+        .iter()
+        .filter(|report| report.outcome.is_final())
+        .filter_map(|report| Some((report.attempt.split(':').nth(1)?.to_owned(), *report)))
+        .collect();
+    let ids: Vec<String> = news.keys().cloned().collect();
+    let found = app.store.load_many::<TargetRecord>(&ids).await?;
+    let change = |found: &tidegate_store::Stored<TargetRecord>| {
+        let report = news.get(found.value.target.name.as_str())?;
+        crate::estate::service::attest(found, &report.attested, now_ms)
+    };
+    Ok(found.iter().filter_map(change).collect())
+}
+
+type Happened<'a> = (&'a [Event], Option<IdempotencyRow>, Vec<StreamChange>);
+
+async fn commit(
+    app: &App,
+    loaded: &mut Copy,
+    (events, idempotency, others): Happened<'_>,
+    (actor, cause, at_ms): (Actor, String, Millis),
+) -> Result<(), CommitError> {
+    let mut changes = others;
+    if !events.is_empty() {
+        changes.push(consequence::own(loaded.version, events, (&loaded.deployment, &loaded.plan), at_ms));
+        let elsewhere = consequence::elsewhere(app, &loaded.deployment, &loaded.plan, events).await;
+        changes.extend(elsewhere.map_err(|no| fault(&no))?);
+    }
+    app.commit(Commit { actor, cause, at_ms, changes, documents: Vec::new(), idempotency }).await?;
+    loaded.version += events.len() as u64;
+    Ok(())
+}
+
+fn fault(no: &No) -> CommitError {
+    CommitError::Fault(tidegate_store::Fault::Corrupt { place: "consequences of an event".into(), what: no.to_string() })
+}
+
+/// Looks at a deployment and does what is due, until nothing is.
+pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
+    let entry = app.desk.entry(id);
+    let mut tries = 0;
+    loop {
+        let mut copy = entry.copy.lock().await;
+        let mut loaded = match copy.take() {
+            Some(loaded) => loaded,
+            None => load(app, id).await?,
+        };
+        let gathered = facts::gather(app, &loaded.deployment, &loaded.plan).await?;
+        let now_ms = app.now_ms();
+        let admission = gathered.reasons(&loaded.deployment, &loaded.plan, now_ms);
+        let freeze = gathered.freeze(&loaded.deployment, &loaded.plan, now_ms);
+        let evidence = Evidence {
+            admission: &admission,
+            generation_next: gathered.slot.value.generation + 1,
+            attested: &gathered.attested,
+            freeze: freeze.as_ref(),
+            fallback: gathered.fallback,
+        };
+        match loaded.deployment.advance(&loaded.plan, &evidence, now_ms) {
+            Next::Over => {
+                app.desk.forget(id);
+                return Ok(Looked::Over);
+            }
+            Next::Wait(waiting) => {
+                loaded.deployment.note_waiting(&waiting.on, waiting.until_ms, now_ms);
+                *copy = Some(loaded);
+                return Ok(Looked::Wait(waiting.look_at_ms.or(waiting.until_ms)));
+            }
+            Next::Do(events) => {
+                events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
+                match commit(app, &mut loaded, (&events, None, Vec::new()), (SYSTEM, "orchestrator".into(), now_ms)).await {
+                    Ok(()) => *copy = Some(loaded),
+                    Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+}
+
+async fn load(app: &App, id: &Id) -> Result<Copy, No> {
+    let found = app.need::<Deployment>(id).await?;
+    let mut deployment = found.value;
+    let mut targets = BTreeMap::new();
+    for row in app.store.targets_of(id).await? {
+        let progress: TargetProgress =
+            serde_json::from_str(&row.body).map_err(|error| Fault::new(format!("target {} of {id}: {error}", row.target)))?;
+        targets.insert(row.target, progress);
+    }
+    deployment.targets = targets;
+    let plan = Arc::new(plan(app, &deployment.plan).await?);
+    Ok(Copy { deployment, plan, version: found.version })
+}
+
+/// A plan by its digest; its bytes are checked against it.
+pub async fn plan(app: &App, digest: &Digest) -> Result<Plan, No> {
+    let Some(text) = app.store.document(digest).await? else {
+        return Err(Refusal::not_found("plan", digest).into());
+    };
+    if Digest::of(text.as_bytes()) != *digest {
+        return Err(Fault::new(format!("the stored plan {digest} does not have its digest")).into());
+    }
+    Ok(serde_json::from_str(&text).map_err(|error| Fault::new(format!("plan {digest}: {error}")))?)
+}

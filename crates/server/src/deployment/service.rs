@@ -1,0 +1,235 @@
+//! What people do with deployments.
+
+use std::collections::BTreeMap;
+
+use tidegate_api::definition::NamedStrategy;
+use tidegate_api::request::{AfterStop, Otherwise, PlanDeployment, StartDeployment, StopDeployment, StrategyChoice};
+use tidegate_api::view::DeploymentView;
+use tidegate_domain::access::{About, Permission};
+use tidegate_domain::change::{self, Change};
+use tidegate_domain::deployment::artifact::Artifact;
+use tidegate_domain::deployment::plan::{self, Choice, Ingredients, Plans};
+use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, Then};
+use tidegate_domain::deployment::strategy::Strategy;
+use tidegate_domain::estate::{Application, Component, Environment, Verified};
+use tidegate_domain::release::Release;
+use tidegate_domain::{Code, Digest, Id, Name, Refusal, Version, canonical};
+use tidegate_store::Commit;
+
+use super::{consequence, desk, facts, view};
+use crate::app::{App, stream_change};
+use crate::door::Act;
+use crate::problem::No;
+use crate::secret;
+
+/// Makes a plan, the plan back, and a deployment that would carry them out.
+pub async fn plan(app: &App, act: &Act, request: &PlanDeployment) -> Result<DeploymentView, No> {
+    let about = About { application: Some(&request.application), environment: Some(&request.environment) };
+    act.caller.require(Permission::Plan, about)?;
+    let versions = versions(app, request).await?;
+    let plans = plans(app, request, &versions).await?;
+    let now_ms = app.now_ms();
+    let digest = plans.forward.digest();
+    let birth = Birth {
+        id: secret::id("DEP", now_ms),
+        plan: &plans.forward,
+        digest: digest.clone(),
+        release: request.release.clone(),
+        change: None,
+        requested_by: act.caller.actor(),
+        takes_back: None,
+    };
+    let mut deployment = Deployment::new(birth, now_ms);
+    let mut events = vec![consequence::planned(&deployment)];
+    if let Some(change) = &request.change {
+        bind(app, act, change, &plans.forward, &digest).await?;
+        events.extend(deployment.decide(&plans.forward, &Command::AttachChange { change: change.clone() }, now_ms)?);
+    }
+    events.iter().for_each(|event| deployment.apply(event, now_ms));
+    let mut own = stream_change(0, &events, &deployment);
+    own.targets = deployment.targets.values().map(|progress| consequence::row(&deployment.id, progress)).collect();
+    let documents = [Some(&plans.forward), plans.fallback.as_ref()];
+    let documents = documents.into_iter().flatten().map(|plan| (plan.digest(), canonical::text(plan))).collect();
+    let answer = view::of(app, &deployment, &plans.forward).await?;
+    let idempotency = act.remember(&answer, now_ms);
+    let commit = Commit { actor: act.caller.actor(), cause: act.cause.clone(), at_ms: now_ms, changes: vec![own], documents, idempotency };
+    app.commit(commit).await?;
+    Ok(answer)
+}
+
+async fn versions(app: &App, request: &PlanDeployment) -> Result<BTreeMap<Name, Version>, No> {
+    app.need::<Application>(&request.application).await?;
+    let Some(id) = &request.release else { return Ok(request.versions.clone()) };
+    let release = app.need::<Release>(id).await?.value;
+    if let Some(rejected) = &release.rejected {
+        let what = format!("release {} was rejected by {}: {}", release.version, rejected.by, rejected.reason);
+        return Err(Refusal::new(Code::StateForbids, what, "deploy another release").at("release").into());
+    }
+    if release.application != request.application {
+        let what = format!("release {id} is one of {}", release.application);
+        return Err(Refusal::new(Code::Malformed, what, "name a release of this application").at("release").into());
+    }
+    if !request.versions.is_empty() && request.versions != release.versions {
+        let what = "the versions are not those of the release";
+        return Err(Refusal::new(Code::Malformed, what, "leave the versions out").at("versions").into());
+    }
+    Ok(release.versions)
+}
+
+async fn plans(app: &App, request: &PlanDeployment, versions: &BTreeMap<Name, Version>) -> Result<Plans, No> {
+    let environment = app.need::<Environment>(&request.environment).await?.value;
+    let strategy = strategy(app, request.strategy.as_ref()).await?;
+    let components = components(app, &request.application, versions).await?;
+    let artifacts = artifacts(app, versions).await?;
+    let targets = crate::estate::service::targets_of(app, &request.environment).await?;
+    let slot = facts::slot(app, &request.environment, &request.application).await?;
+    let verified = newest_verified(app, &slot.value.verified).await?;
+    let back_artifacts = match &verified {
+        Ok(verified) => {
+            let of_plan = verified.package.iter().filter(|(name, _)| versions.contains_key(*name));
+            artifacts_of(app, &of_plan.map(|(name, (version, _))| (name.clone(), version.clone())).collect()).await?
+        }
+        Err(_) => Vec::new(),
+    };
+    let back = match &verified {
+        Err(why) => Err(why.clone()),
+        Ok(_) if back_artifacts.is_empty() => Err("nothing of this package was verified here before".into()),
+        Ok(_) => Ok(choices(&components, &back_artifacts)),
+    };
+    let ingredients = Ingredients {
+        environment: &environment,
+        forward: choices(&components, &artifacts),
+        back,
+        strategy: &strategy,
+        targets: targets.iter().map(|record| (&record.target, &record.state.attested)).collect(),
+    };
+    Ok(plan::make(&ingredients)?)
+}
+
+async fn strategy(app: &App, choice: Option<&StrategyChoice>) -> Result<Strategy, No> {
+    Ok(match choice {
+        None => Strategy::all_at_once(),
+        Some(StrategyChoice::Inline(strategy)) => strategy.clone(),
+        Some(StrategyChoice::Named(name)) => app.need::<NamedStrategy>(name).await?.value.strategy,
+    })
+}
+
+async fn components(app: &App, application: &Name, versions: &BTreeMap<Name, Version>) -> Result<Vec<Component>, No> {
+    let mut components = Vec::new();
+    for name in versions.keys() {
+        let component = app.need::<Component>(name).await?.value;
+        if component.application != *application {
+            let what = format!("component {name} belongs to {}", component.application);
+            return Err(Refusal::new(Code::Malformed, what, format!("name components of {application}")).at("versions").into());
+        }
+        components.push(component);
+    }
+    Ok(components)
+}
+
+async fn artifacts(app: &App, versions: &BTreeMap<Name, Version>) -> Result<Vec<Artifact>, No> {
+    let found = artifacts_of(app, versions).await?;
+    for (component, version) in versions {
+        if !found.iter().any(|artifact| artifact.component == *component && artifact.version == *version) {
+            let what = format!("there is no artifact of {component} {version}");
+            let remedy = format!("bring it: tidegate artifact upload --component {component} --version {version} FILE");
+            return Err(Refusal::new(Code::NotFound, what, remedy).at("versions").into());
+        }
+    }
+    Ok(found)
+}
+
+async fn artifacts_of(app: &App, versions: &BTreeMap<Name, Version>) -> Result<Vec<Artifact>, No> {
+    let ids: Vec<String> = versions.iter().map(|(component, version)| Artifact::id(component, version)).collect();
+    Ok(app.store.load_many::<Artifact>(&ids).await?.into_iter().map(|found| found.value).collect())
+}
+
+fn choices<'a>(components: &'a [Component], artifacts: &'a [Artifact]) -> Vec<Choice<'a>> {
+    let of = |artifact: &'a Artifact| components.iter().find(|it| it.name == artifact.component).map(|component| Choice { component, artifact });
+    artifacts.iter().filter_map(of).collect()
+}
+
+/// The newest package that was verified here and whose release is not rejected.
+async fn newest_verified(app: &App, verified: &[Verified]) -> Result<Result<Verified, String>, No> {
+    for candidate in verified {
+        let deployment = app.store.load::<Deployment>(candidate.deployment.as_str()).await?;
+        let rejected = match deployment.and_then(|found| found.value.release) {
+            Some(release) => app.store.load::<Release>(release.as_str()).await?.is_some_and(|found| found.value.rejected.is_some()),
+            None => false,
+        };
+        if !rejected {
+            return Ok(Ok(candidate.clone()));
+        }
+    }
+    Ok(Err("nothing was verified here before".into()))
+}
+
+/// Binds a change to a plan: what is authorised is what will run. Votes on anything else fall.
+async fn bind(app: &App, act: &Act, change: &Id, plan: &plan::Plan, digest: &Digest) -> Result<(), No> {
+    let found = app.need::<Change>(change).await?.value;
+    if found.content.class == change::Class::Standard || found.content.plan.as_ref() == Some(digest) {
+        return Ok(());
+    }
+    let mut content = found.content.clone();
+    content.plan = Some(digest.clone());
+    content.versions = plan.installations.iter().map(|it| (it.component.clone(), it.version.clone())).collect();
+    let act = Act { idempotency: None, if_match: None, ..act.clone() };
+    let edit = change::Command::Edit { content, by: act.caller.person.name.clone() };
+    crate::change::service::command(app, &act, change, Permission::WriteChange, edit).await?;
+    Ok(())
+}
+
+/// Lets a change authorise a deployment, and binds it to its plan.
+pub async fn attach(app: &App, act: &Act, id: &Id, change: &Id) -> Result<DeploymentView, No> {
+    let deployment = permitted(app, act, id, Permission::Plan).await?;
+    let plan = desk::plan(app, &deployment.plan).await?;
+    bind(app, act, change, &plan, &deployment.plan).await?;
+    put(app, act, id, Command::AttachChange { change: change.clone() }).await
+}
+
+/// Starts a deployment: refuses with every reason, or waits until none is left.
+pub async fn start(app: &App, act: &Act, id: &Id, request: &StartDeployment) -> Result<DeploymentView, No> {
+    let deployment = permitted(app, act, id, Permission::Deploy).await?;
+    if request.otherwise == Otherwise::Refuse && request.not_before_ms.is_none() {
+        let plan = desk::plan(app, &deployment.plan).await?;
+        let gathered = facts::gather(app, &deployment, &plan).await?;
+        let reasons = gathered.reasons(&deployment, &plan, app.now_ms());
+        if !reasons.is_empty() {
+            return Err(No::NotAdmitted(reasons));
+        }
+    }
+    let by = act.caller.person.name.to_string();
+    put(app, act, id, Command::Start { by, not_before_ms: request.not_before_ms }).await
+}
+
+/// Stops a deployment.
+pub async fn stop(app: &App, act: &Act, id: &Id, request: &StopDeployment) -> Result<DeploymentView, No> {
+    permitted(app, act, id, Permission::Deploy).await?;
+    let then = match request.then {
+        AfterStop::Stay => Then::Cancel,
+        AfterStop::FallBack => Then::FallBackAnyway,
+    };
+    put(app, act, id, Command::Stop { by: act.caller.person.name.to_string(), reason: request.reason.clone(), then }).await
+}
+
+/// Puts a person's command to a deployment, if they may.
+pub async fn command(app: &App, act: &Act, id: &Id, permission: Permission, command: Command) -> Result<DeploymentView, No> {
+    permitted(app, act, id, permission).await?;
+    put(app, act, id, command).await
+}
+
+async fn permitted(app: &App, act: &Act, id: &Id, permission: Permission) -> Result<Deployment, No> {
+    let found = crate::list::one::<Deployment>(app, &act.caller, id.as_str()).await?;
+    let about = About { application: Some(&found.value.application), environment: Some(&found.value.environment) };
+    act.caller.require(permission, about)?;
+    // A start names the version it has looked at; while it is under way the reports of targets move it on by the second.
+    act.matches(found.version)?;
+    Ok(found.value)
+}
+
+async fn put(app: &App, act: &Act, id: &Id, command: Command) -> Result<DeploymentView, No> {
+    let context = (act.caller.actor(), act.cause.clone());
+    let remember = |deployment: &Deployment, now_ms| act.remember(&view::without_reasons(deployment), now_ms);
+    desk::put(app, id, context, command, remember).await?;
+    view::fresh(app, id).await
+}

@@ -1,0 +1,131 @@
+//! What is shown of a deployment.
+
+use std::sync::Arc;
+
+use tidegate_api::view::{DeploymentDetail, DeploymentView, GateState, GateView};
+use tidegate_domain::Id;
+use tidegate_domain::deployment::plan::Plan;
+use tidegate_domain::deployment::rollout::{Deployment, Phase, Side, State, TargetProgress, gate_key};
+use tidegate_domain::gate::{self, Gate, Verdict};
+
+use super::{desk, facts};
+use crate::app::App;
+use crate::problem::No;
+
+/// A deployment with what stands around it now.
+pub async fn fresh(app: &App, id: &Id) -> Result<DeploymentView, No> {
+    let (deployment, plan) = copy(app, id).await?;
+    of(app, &deployment, &plan).await
+}
+
+/// A deployment with what stands around it.
+pub async fn of(app: &App, deployment: &Deployment, plan: &Plan) -> Result<DeploymentView, No> {
+    let reasons = reasons(app, deployment, plan).await?;
+    Ok(DeploymentView { reasons, ..without_reasons(deployment) })
+}
+
+/// A deployment alone.
+pub fn without_reasons(deployment: &Deployment) -> DeploymentView {
+    DeploymentView { deployment: deployment.clone(), reasons: Vec::new(), sentence: sentence(deployment) }
+}
+
+/// All of it: plan, targets, gates, reasons.
+pub async fn detail(app: &App, id: &Id) -> Result<DeploymentDetail, No> {
+    let (deployment, plan) = copy(app, id).await?;
+    let reasons = reasons(app, &deployment, &plan).await?;
+    let mut targets: Vec<TargetProgress> = deployment.targets.values().cloned().collect();
+    targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
+    let gates = gates(&deployment, &plan, app.now_ms());
+    Ok(DeploymentDetail { sentence: sentence(&deployment), gates, reasons, targets, plan: Arc::unwrap_or_clone(plan), deployment })
+}
+
+async fn copy(app: &App, id: &Id) -> Result<(Deployment, Arc<Plan>), No> {
+    desk::read(app, id, |copy| (copy.deployment.clone(), copy.plan.clone())).await
+}
+
+async fn reasons(app: &App, deployment: &Deployment, plan: &Plan) -> Result<Vec<tidegate_domain::admission::Reason>, No> {
+    if deployment.state != State::Planned && !deployment.state.is_waiting_to_start() {
+        return Ok(Vec::new());
+    }
+    Ok(facts::gather(app, deployment, plan).await?.reasons(deployment, plan, app.now_ms()))
+}
+
+/// What it does or waits on.
+pub fn sentence(deployment: &Deployment) -> String {
+    let word = deployment.state.as_str().replace('_', " ");
+    match (&deployment.waiting, deployment.decided_by.last()) {
+        (Some(held), _) if !deployment.state.is_terminal() => format!("{word}: {}", held.on.sentence()),
+        (_, Some(why)) if deployment.state.is_terminal() && deployment.state != State::Succeeded => format!("{word}: {why}"),
+        _ => word,
+    }
+}
+
+/// The gates of a deployment, by wave.
+fn gates(deployment: &Deployment, plan: &Plan, now_ms: i64) -> Vec<GateView> {
+    let mut views = Vec::new();
+    for (wave, planned) in plan.waves.iter().enumerate() {
+        let sides = [(Side::Before, &planned.before), (Side::After, &planned.after)];
+        for (side, gates) in sides {
+            for (index, gate) in gates.iter().enumerate() {
+                let key = gate_key(wave as u32, side, index);
+                views.push(gate_view(deployment, (wave as u32, key), gate, now_ms));
+            }
+        }
+    }
+    views
+}
+
+fn gate_view(deployment: &Deployment, (wave, key): (u32, String), gate: &Gate, now_ms: i64) -> GateView {
+    let progress = deployment.gates.get(&key);
+    let (state, sentence, until_ms) = match progress {
+        None => (GateState::Pending, String::new(), None),
+        Some(progress) => match &progress.outcome {
+            Some(outcome) if outcome.passed => (GateState::Passed, outcome.sentence.clone(), None),
+            Some(outcome) => (GateState::Failed, outcome.sentence.clone(), None),
+            None => asking(deployment, progress, gate, now_ms),
+        },
+    };
+    GateView {
+        key,
+        wave,
+        kind: kind(gate).to_owned(),
+        name: gate.name(),
+        condition: gate.condition(),
+        state,
+        sentence,
+        since_ms: progress.map(|progress| progress.since_ms),
+        until_ms,
+        measurements: progress.map(|progress| progress.measurements.clone()).unwrap_or_default(),
+        approvals: progress.map(|progress| progress.approvals.clone()).unwrap_or_default(),
+    }
+}
+
+type Asking = (GateState, String, Option<i64>);
+
+fn asking(deployment: &Deployment, progress: &tidegate_domain::deployment::rollout::GateProgress, gate: &Gate, now_ms: i64) -> Asking {
+    if deployment.state.is_terminal() || deployment.phase == Phase::Targets {
+        return (GateState::Pending, "its turn was cut short".into(), None);
+    }
+    let samples = deployment.gates.values().flat_map(|gate| &gate.measurements).map(|it| it.samples).max().unwrap_or(0);
+    let evidence = gate::Evidence {
+        since_ms: progress.since_ms,
+        approvals: &progress.approvals,
+        measurements: &progress.measurements,
+        samples,
+    };
+    match gate.verdict(&evidence, now_ms) {
+        Verdict::Pass(sentence) => (GateState::Asking, format!("would pass: {sentence}"), None),
+        Verdict::Fail(sentence) => (GateState::Asking, sentence, None),
+        Verdict::Hold { waiting_on, until_ms } => (GateState::Asking, waiting_on.sentence(), until_ms),
+    }
+}
+
+fn kind(gate: &Gate) -> &'static str {
+    match gate {
+        Gate::Approval(_) => "approval",
+        Gate::Bake(_) => "bake",
+        Gate::Check(_) => "check",
+        Gate::Metric(_) => "metric",
+        Gate::Window(_) => "window",
+    }
+}

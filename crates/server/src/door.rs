@@ -1,0 +1,285 @@
+//! Doors of the API. A [`Route`] is one typed value: path, permission, what comes in, what goes out, and the function that does
+//! it. The router and the OpenAPI document are both made of the same list, so that neither can drift from the other.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tidegate_api::strict;
+use tidegate_domain::access::Permission;
+use tidegate_domain::{Code, Digest, Id, Millis, Name, Refusal, limits};
+use tidegate_store::IdempotencyRow;
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::problem::No;
+
+/// What is known of the asking: who, why, and on which version.
+#[derive(Debug, Clone)]
+pub struct Act {
+    /// Who asks.
+    pub caller: Caller,
+    /// What led to it, for the history.
+    pub cause: String,
+    /// The version the asker has seen.
+    pub if_match: Option<u64>,
+    /// The key under which the answer is remembered, and the digest of the request.
+    pub idempotency: Option<(String, Digest)>,
+}
+
+impl Act {
+    /// Refuses if the asker has seen another version.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StaleVersion`].
+    pub fn matches(&self, version: u64) -> Result<(), Refusal> {
+        match self.if_match {
+            Some(seen) if seen != version => Err(Refusal::new(
+                Code::StaleVersion,
+                format!("If-Match names version {seen}, but it is at version {version}"),
+                "read it again and decide again",
+            )
+            .at("If-Match")),
+            _ => Ok(()),
+        }
+    }
+
+    /// The row that remembers an answer, if a key was given; committed with what it answers.
+    pub fn remember<A: Serialize>(&self, answer: &A, now_ms: Millis) -> Option<IdempotencyRow> {
+        let (key, request) = self.idempotency.clone()?;
+        let answer = serde_json::to_string(answer).ok()?;
+        Some(IdempotencyRow { key, request, answer, at_ms: now_ms })
+    }
+}
+
+/// What comes in at a door.
+#[derive(Debug)]
+pub struct Input<B> {
+    /// The body, or the query of a GET.
+    pub body: B,
+    params: Vec<(String, String)>,
+}
+
+impl<B> Input<B> {
+    /// A part of the path, as text.
+    pub fn text(&self, name: &str) -> &str {
+        self.params.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    /// A part of the path that is an id.
+    pub fn id(&self, name: &str) -> Result<Id, Refusal> {
+        Id::parse(self.text(name)).map_err(|refusal| refusal.at(name))
+    }
+
+    /// A part of the path that is a name.
+    pub fn name(&self, name: &str) -> Result<Name, Refusal> {
+        Name::parse(self.text(name)).map_err(|refusal| refusal.at(name))
+    }
+}
+
+/// Where a door's input stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// In the query.
+    Query,
+    /// In a JSON body.
+    Body,
+    /// In the query, beside a body of bytes that the door reads itself.
+    Bytes,
+}
+
+/// A door.
+pub struct Route {
+    /// GET, POST, PUT or DELETE.
+    pub method: Method,
+    /// Below `/api/v1`, with `{parts}`.
+    pub path: &'static str,
+    /// What the asker must be trusted with somewhere; where exactly is the service's question.
+    pub permission: Permission,
+    /// One sentence.
+    pub summary: &'static str,
+    /// Where its input stands.
+    pub source: Source,
+    /// The form of its input.
+    pub input: fn(&mut SchemaGenerator) -> Schema,
+    /// The form of its answer; none for a stream or bytes.
+    pub answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// What it does.
+    pub handler: MethodRouter<Arc<App>>,
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET)
+}
+
+fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A door that reads: its input is the query.
+pub fn get<B, A, F, Fut>(path: &'static str, permission: Permission, summary: &'static str, act: F) -> Route
+where
+    B: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Serialize + JsonSchema + Send + 'static,
+    F: Fn(Arc<App>, Act, Input<B>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<A, No>> + Send + 'static,
+{
+    typed(Method::GET, (path, permission, summary), act)
+}
+
+/// A door that changes: its input is a JSON body.
+pub fn post<B, A, F, Fut>(path: &'static str, permission: Permission, summary: &'static str, act: F) -> Route
+where
+    B: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Serialize + JsonSchema + Send + 'static,
+    F: Fn(Arc<App>, Act, Input<B>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<A, No>> + Send + 'static,
+{
+    typed(Method::POST, (path, permission, summary), act)
+}
+
+/// A door of another method.
+pub fn typed<B, A, F, Fut>(method: Method, (path, permission, summary): (&'static str, Permission, &'static str), act: F) -> Route
+where
+    B: DeserializeOwned + JsonSchema + Send + 'static,
+    A: Serialize + JsonSchema + Send + 'static,
+    F: Fn(Arc<App>, Act, Input<B>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<A, No>> + Send + 'static,
+{
+    let source = if method == Method::GET || method == Method::DELETE { Source::Query } else { Source::Body };
+    let handler = on(filter(&method), move |State(app): State<Arc<App>>, params: RawPathParams, request: Request| {
+        let act = act.clone();
+        async move { respond(app, params, request, (permission, source), act).await.unwrap_or_else(IntoResponse::into_response) }
+    });
+    Route { method, path, permission, summary, source, input: schema_of::<B>, answer: Some(schema_of::<A>), handler }
+}
+
+/// A door whose handler speaks HTTP itself: streams and bytes.
+pub fn raw<B: JsonSchema>(
+    method: Method,
+    (path, permission, summary): (&'static str, Permission, &'static str),
+    source: Source,
+    answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    handler: MethodRouter<Arc<App>>,
+) -> Route {
+    Route { method, path, permission, summary, source, input: schema_of::<B>, answer, handler }
+}
+
+/// The form of `T`, for [`raw`].
+pub fn form_of<T: JsonSchema>() -> Option<fn(&mut SchemaGenerator) -> Schema> {
+    Some(schema_of::<T>)
+}
+
+async fn respond<B, A, F, Fut>(
+    app: Arc<App>,
+    params: RawPathParams,
+    request: Request,
+    (permission, source): (Permission, Source),
+    act: F,
+) -> Result<Response, No>
+where
+    B: DeserializeOwned,
+    A: Serialize,
+    F: Fn(Arc<App>, Act, Input<B>) -> Fut,
+    Fut: Future<Output = Result<A, No>>,
+{
+    let (parts, body) = request.into_parts();
+    let caller = Caller::of(&app, &parts.headers, &parts.method, permission).await?;
+    let bytes = match source {
+        Source::Body => read(body).await?,
+        Source::Query | Source::Bytes => Vec::new(),
+    };
+    let body = match source {
+        Source::Body => strict::json(if bytes.is_empty() { b"{}" } else { &bytes })?,
+        Source::Query | Source::Bytes => query(parts.uri.query().unwrap_or_default())?,
+    };
+    let described = [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &bytes].join(&b'\n');
+    let idempotency = idempotency(&parts.headers, &caller)?.map(|key| (key, Digest::of(&described)));
+    if let Some(answer) = remembered(&app, idempotency.as_ref()).await? {
+        return Ok(json(StatusCode::OK, answer, "replayed"));
+    }
+    let act_of = Act { caller, cause: cause(&parts.headers), if_match: if_match(&parts.headers)?, idempotency };
+    let params = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+    let answer = act(app, act_of, Input { body, params }).await?;
+    let text = serde_json::to_string(&answer).map_err(|error| No::Fault(crate::problem::Fault::new(error.to_string())))?;
+    Ok(json(StatusCode::OK, text, "fresh"))
+}
+
+async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
+    axum::body::to_bytes(body, limits::BODY_BYTES_MAX).await.map(|bytes| bytes.to_vec()).map_err(|_| {
+        Refusal::new(
+            Code::TooLarge,
+            format!("the body is more than {} bytes, or broke off", limits::BODY_BYTES_MAX),
+            "send less, or in parts",
+        )
+    })
+}
+
+/// Reads a query, whole or not at all.
+pub fn query<B: DeserializeOwned>(text: &str) -> Result<B, Refusal> {
+    let uri = format!("http://localhost/?{text}").parse::<axum::http::Uri>();
+    let uri = uri.map_err(|_| Refusal::new(Code::Malformed, "the query is not one", "use name=value pairs").at("query"))?;
+    axum::extract::Query::<B>::try_from_uri(&uri).map(|query| query.0).map_err(|error| {
+        let what = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        let code = if what.contains("unknown field") { Code::UnknownField } else { Code::Malformed };
+        Refusal::new(code, what, "see /api/openapi.json for what this address takes").at("query")
+    })
+}
+
+async fn remembered(app: &App, idempotency: Option<&(String, Digest)>) -> Result<Option<String>, No> {
+    let Some((key, request)) = idempotency else { return Ok(None) };
+    match app.store.idempotent(key).await? {
+        Some(row) if row.request == *request => Ok(Some(row.answer)),
+        Some(_) => Err(Refusal::new(
+            Code::IdempotencyConflict,
+            "this idempotency key was used with another request",
+            "use a new key for a new request",
+        )
+        .at("Idempotency-Key")
+        .into()),
+        None => Ok(None),
+    }
+}
+
+fn idempotency(headers: &HeaderMap, caller: &Caller) -> Result<Option<String>, Refusal> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (8..=128).contains(&key.len()) => Ok(Some(format!("{}:{key}", caller.actor()))),
+        _ => Err(Refusal::new(Code::Malformed, "the idempotency key is too short, too long or not text", "use 8 to 128 characters")
+            .at("Idempotency-Key")),
+    }
+}
+
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let version = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
+    match version {
+        Some(version) => Ok(Some(version)),
+        None => Err(Refusal::new(Code::Malformed, "If-Match is not a version", "send the ETag back as it came").at("If-Match")),
+    }
+}
+
+fn cause(headers: &HeaderMap) -> String {
+    let id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or("unnamed");
+    format!("request {}", tidegate_domain::ids::clip(id))
+}
+
+/// A JSON answer; a [`tidegate_api::view::Versioned`] one carries its version as `ETag`.
+fn json(status: StatusCode, text: String, freshness: &'static str) -> Response {
+    let etag = text.strip_prefix("{\"version\":").and_then(|rest| rest.split(',').next()).map(|version| format!("\"{version}\""));
+    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], text).into_response();
+    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
+        response.headers_mut().insert(header::ETAG, etag);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert("tidegate-answer", HeaderValue::from_static(freshness));
+    response
+}

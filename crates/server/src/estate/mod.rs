@@ -1,0 +1,4 @@
+//! What there is: definitions and targets.
+
+pub mod api;
+pub mod service;

@@ -1,0 +1,4 @@
+//! Freezes and the exceptions into them.
+
+pub mod api;
+pub mod service;

@@ -1,0 +1,3 @@
+//! Figures from what happened.
+
+pub mod api;

@@ -1,0 +1,79 @@
+//! Probes: what gates ask the world. Each brings a [`Reading`] back; what it means is the gate's business.
+
+mod check;
+mod metric;
+mod prometheus;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tidegate_domain::Id;
+use tidegate_domain::deployment::plan::{PlannedTarget, Wave};
+use tidegate_domain::deployment::rollout::{Command, Deployment, TargetState};
+use tidegate_domain::gate::{Gate, Reading};
+use tidegate_domain::template;
+
+use crate::app::{App, SYSTEM};
+use crate::deployment::desk;
+
+/// Targets asked at once by one gate.
+const TOGETHER_MAX: usize = 32;
+/// Bytes read of one answer.
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// Measures what is due for a deployment and puts the readings to it.
+pub async fn measure(app: Arc<App>, id: Id) {
+    let due = desk::read(&app, &id, |copy| {
+        let due = copy.deployment.due_probes(&copy.plan, app.now_ms());
+        let of = |wave: u32| copy.plan.waves.get(wave as usize).map(|wave| asked(wave, &copy.deployment)).unwrap_or_default();
+        due.into_iter().map(|probe| (probe.key, probe.gate.clone(), of(probe.wave))).collect::<Vec<_>>()
+    })
+    .await;
+    for (gate, asked, targets) in due.unwrap_or_default() {
+        let reading = read(&app, &asked, &targets).await;
+        let put = desk::pile(&app, &id, (SYSTEM, "probe".into()), Command::Measured { gate, reading }).await;
+        if let Err(error) = put {
+            tracing::warn!(deployment = %id, %error, "a reading could not be put to a deployment");
+        }
+    }
+    app.wake.notify_one();
+}
+
+/// The targets of a wave that are part of what is verified.
+fn asked(wave: &Wave, deployment: &Deployment) -> Vec<PlannedTarget> {
+    let well = |target: &&PlannedTarget| {
+        let state = deployment.targets.get(&target.name).map(|progress| progress.state);
+        matches!(state, Some(TargetState::Healthy | TargetState::AlreadyCurrent))
+    };
+    wave.targets.iter().filter(well).cloned().collect()
+}
+
+async fn read(app: &App, gate: &Gate, targets: &[PlannedTarget]) -> Reading {
+    match gate {
+        Gate::Check(gate) => check::read(app, gate, targets).await,
+        Gate::Metric(gate) => metric::read(app, gate, targets).await,
+        Gate::Approval(_) | Gate::Bake(_) | Gate::Window(_) => Reading::Error("this gate measures nothing".into()),
+    }
+}
+
+/// A text for each target, where it names variables; once, where it does not.
+fn addresses(text: &str, targets: &[PlannedTarget]) -> Result<Vec<String>, String> {
+    if !text.contains("{{") {
+        return Ok(vec![template::render(text, &BTreeMap::new())?]);
+    }
+    targets.iter().map(|target| template::render(text, &target.variables)).collect()
+}
+
+/// The beginning of an answer's body, as text.
+async fn body(response: reqwest::Response) -> Result<String, String> {
+    use futures_util::StreamExt as _;
+    let mut bytes = Vec::new();
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| error.to_string())?);
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return Err(format!("the answer is more than {ANSWER_BYTES_MAX} bytes"));
+        }
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

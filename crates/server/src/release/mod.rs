@@ -1,0 +1,4 @@
+//! Releases: what goes together, through the phases of a model.
+
+pub mod api;
+pub mod service;

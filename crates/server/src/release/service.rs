@@ -1,0 +1,78 @@
+//! What people do with releases.
+
+use tidegate_api::request::WriteRelease;
+use tidegate_domain::access::{About, Permission};
+use tidegate_domain::deployment::artifact::Artifact;
+use tidegate_domain::estate::{Application, Component};
+use tidegate_domain::release::{Command, Event, Release, State};
+use tidegate_domain::{Code, Id, Refusal};
+use tidegate_store::Stored;
+
+use crate::app::App;
+use crate::door::Act;
+use crate::problem::No;
+use crate::secret;
+
+/// Writes a release, as a draft. Its artifacts need not be there yet, its components must.
+pub async fn write(app: &App, act: &Act, request: &WriteRelease) -> Result<Stored<Release>, No> {
+    act.caller.require(Permission::ManageRelease, About { application: Some(&request.application), environment: None })?;
+    app.need::<Application>(&request.application).await?;
+    for component in request.versions.keys() {
+        let found = app.need::<Component>(component).await?;
+        if found.value.application != request.application {
+            let what = format!("component {component} belongs to {}", found.value.application);
+            return Err(Refusal::new(Code::Malformed, what, format!("name components of {}", request.application)).at("versions").into());
+        }
+    }
+    if jiff::tz::TimeZone::get(&request.zone).is_err() {
+        let what = format!("\"{}\" is not a time zone", tidegate_domain::ids::clip(&request.zone));
+        return Err(Refusal::new(Code::OutOfRange, what, "use an IANA name such as Europe/Vienna or UTC").at("zone").into());
+    }
+    let now_ms = app.now_ms();
+    let release = Release {
+        id: secret::id("REL", now_ms),
+        application: request.application.clone(),
+        version: request.version.clone(),
+        title: request.title.clone(),
+        model: request.model.as_str().to_owned(),
+        state: State::Draft,
+        phases: request.model.phases(),
+        versions: request.versions.clone(),
+        changes: Vec::new(),
+        ready_by_ms: request.ready_by_ms,
+        zone: request.zone.clone(),
+        objectives: request.objectives.clone(),
+        evaluation: String::new(),
+        rejected: None,
+        author: act.caller.person.name.clone(),
+        created_at_ms: now_ms,
+        closed_at_ms: None,
+    };
+    release.check()?;
+    let drafted = release.drafted();
+    app.create(act, release, &[drafted]).await
+}
+
+/// Puts a command to a release.
+pub async fn command(app: &App, act: &Act, id: &Id, command: impl Fn(&Release) -> Command) -> Result<Stored<Release>, No> {
+    app.edit::<Release, Event>(act, id, |release, now_ms| {
+        let command = command(release);
+        let permission = match command {
+            // Whoever writes a change may put it into the release it is for.
+            Command::AddChange { .. } => Permission::WriteChange,
+            _ => Permission::ManageRelease,
+        };
+        act.caller.require(permission, About { application: Some(&release.application), environment: None })?;
+        let events = release.decide(&command)?;
+        let mut changed = release.clone();
+        events.iter().for_each(|event| changed.apply(event, now_ms));
+        Ok((events, changed))
+    })
+    .await
+}
+
+/// The artifacts of a release that are in the media library, by component.
+pub async fn artifacts(app: &App, release: &Release) -> Result<Vec<Artifact>, No> {
+    let ids: Vec<String> = release.versions.iter().map(|(component, version)| Artifact::id(component, version)).collect();
+    Ok(app.store.load_many::<Artifact>(&ids).await?.into_iter().map(|found| found.value).collect())
+}

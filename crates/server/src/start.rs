@@ -1,0 +1,244 @@
+//! Starting, stopping, and what is done to a data directory from outside.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tidegate_domain::access::Person;
+use tidegate_domain::{Code, Name, Refusal};
+use tidegate_store::media::Media;
+use tidegate_store::{Filter, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::access::service;
+use crate::agent::sessions::Sessions;
+use crate::app::{App, Bells, Commands, Settings};
+use crate::clock::Clock;
+use crate::deployment::desk::Desk;
+use crate::problem::{Fault, No};
+use crate::secret::ServerKey;
+
+/// How to start a server.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where its files are; made if it is not there.
+    pub data: PathBuf,
+    /// `postgres://…`, or nothing for the embedded database in `data`.
+    pub database: Option<String>,
+    /// How browsers and agents reach it, if not by `listen`.
+    pub public_url: Option<String>,
+    /// Whether check gates may run commands on this host.
+    pub allow_commands: bool,
+}
+
+/// A server that runs.
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// What it shares.
+    pub app: Arc<App>,
+    /// A link for the first administrator, if there was nobody yet.
+    pub login_link: Option<String>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Ends it: no more requests, no more decisions, then the store.
+    pub async fn stop(self) {
+        // Whoever listens for the end has gone already if nobody hears this.
+        drop(self.stop.send(true));
+        for task in self.tasks {
+            drop(task.await);
+        }
+        self.app.store.close().await;
+    }
+}
+
+/// Opens what a server works on, without listening.
+///
+/// # Errors
+///
+/// [`No::Fault`] if a file or the database cannot be opened.
+pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<Arc<App>, No> {
+    install_tls();
+    make_private(&config.data)?;
+    let url = database(config);
+    let store = Store::open(&url).await?;
+    let media = Media::open(config.data.join("media")).await?;
+    let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let http = http.map_err(|error| Fault::new(error.to_string()))?;
+    Ok(Arc::new(App {
+        store,
+        media,
+        clock,
+        key: ServerKey::open(&config.data)?,
+        desk: Desk::default(),
+        sessions: Sessions::default(),
+        wake: tokio::sync::Notify::new(),
+        bells: Bells::default(),
+        http,
+        settings: Settings {
+            data: config.data.clone(),
+            public_url,
+            commands: if config.allow_commands { Commands::Allowed } else { Commands::Refused },
+        },
+    }))
+}
+
+/// One TLS provider for the whole process.
+fn install_tls() {
+    // A second start in one process finds it installed, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+}
+
+fn database(config: &Config) -> String {
+    config.database.clone().unwrap_or_else(|| format!("sqlite:{}", config.data.join("tidegate.db").display()))
+}
+
+/// The data directory holds the server's key, so that it is its owner's alone.
+fn make_private(data: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data).map_err(|error| Fault::io(data, error))
+}
+
+/// Starts a server and returns once it listens.
+///
+/// # Errors
+///
+/// [`No::Fault`] if it cannot listen or cannot open what it works on.
+pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| Fault::new(format!("{}: {error}", config.listen)))?;
+    let address = listener.local_addr().map_err(|error| Fault::new(error.to_string()))?;
+    let app = open(config, clock, address).await?;
+    let login_link = first_link(&app).await?;
+    let (stop, stopped) = watch::channel(false);
+    let orchestrator = tokio::spawn(crate::orchestrator::run(app.clone(), stopped.clone()));
+    let router = crate::router(app.clone());
+    let mut ending = stopped;
+    let serving = tokio::spawn(async move {
+        let served = axum::serve(listener, router);
+        // Long polls and streams are cut off: agents and pages come back by themselves.
+        tokio::select! {
+            ended = served => if let Err(error) = ended { tracing::error!(%error, "the listener ended") },
+            _ = ending.changed() => {}
+        }
+    });
+    Ok(Running { address, app, login_link, stop, tasks: vec![orchestrator, serving] })
+}
+
+async fn first_link(app: &App) -> Result<Option<String>, No> {
+    if app.store.count::<Person>(&Filter::default()).await? > 0 {
+        return Ok(None);
+    }
+    let admin = service::first_person(app).await?;
+    Ok(Some(service::login_link(app, &admin).await?))
+}
+
+/// Runs a server until `shutdown` completes. Tells `started` where it listens and the first administrator's link.
+///
+/// # Errors
+///
+/// As [`start`].
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>, started: impl FnOnce(&Running)) -> Result<(), No> {
+    let running = start(&config, Clock::System).await?;
+    started(&running);
+    shutdown.await;
+    running.stop().await;
+    Ok(())
+}
+
+/// A one-time sign-in link for a person, made beside a server that may be running.
+///
+/// # Errors
+///
+/// [`Code::NotFound`] if there is no such person.
+pub async fn login_link(config: &Config, person: &str) -> Result<String, No> {
+    let app = open(config, Clock::System, config.listen).await?;
+    let link = service::login_link(&app, &Name::parse(person)?).await;
+    app.store.close().await;
+    link
+}
+
+/// Copies database, key and media library into a new folder, while a server may be running.
+///
+/// # Errors
+///
+/// [`Code::AlreadyExists`] if the folder is there; [`No::Fault`] for the disk.
+pub async fn backup(config: &Config, to: &Path) -> Result<(), No> {
+    if to.exists() {
+        let what = format!("{} is there already", to.display());
+        return Err(Refusal::new(Code::AlreadyExists, what, "name a folder that is not").into());
+    }
+    let app = open(config, Clock::System, config.listen).await?;
+    make_private(to)?;
+    app.store.backup(&to.join("tidegate.db")).await?;
+    let (from, to) = (config.data.clone(), to.to_owned());
+    let copied = tokio::task::spawn_blocking(move || {
+        copy(&from.join("server.key"), &to.join("server.key"))?;
+        copy(&from.join("media"), &to.join("media"))
+    });
+    copied.await.map_err(|error| Fault::new(error.to_string()))??;
+    app.store.close().await;
+    Ok(())
+}
+
+/// Puts a backup into a new data directory and walks its history.
+///
+/// # Errors
+///
+/// [`Code::AlreadyExists`] if the data directory is there; [`Code::HistoryBroken`] if the history does not verify, in which case
+/// nothing is left behind.
+pub async fn restore(from: &Path, config: &Config) -> Result<tidegate_store::Verified, No> {
+    if config.data.exists() {
+        let what = format!("{} is there already", config.data.display());
+        return Err(Refusal::new(Code::AlreadyExists, what, "restore into a folder that is not there, then start from it").into());
+    }
+    make_private(&config.data)?;
+    let outcome = restored(from, config).await;
+    if outcome.is_err() {
+        // Half a restore must not look like a data directory.
+        drop(std::fs::remove_dir_all(&config.data));
+    }
+    outcome
+}
+
+async fn restored(from: &Path, config: &Config) -> Result<tidegate_store::Verified, No> {
+    let (source, data) = (from.to_owned(), config.data.clone());
+    let copied = tokio::task::spawn_blocking(move || copy_into(&source, &data));
+    copied.await.map_err(|error| Fault::new(error.to_string()))??;
+    let app = open(config, Clock::System, config.listen).await?;
+    let verified = app.store.verify().await?;
+    app.store.close().await;
+    match &verified.broken {
+        None => Ok(verified),
+        Some(broken) => {
+            let what = format!("the backup's history is broken at {} version {}: {}", broken.stream, broken.version, broken.what);
+            Err(Refusal::new(Code::HistoryBroken, what, "take another backup").into())
+        }
+    }
+}
+
+fn copy_into(from: &Path, to: &Path) -> Result<(), Fault> {
+    for entry in std::fs::read_dir(from).map_err(|error| Fault::io(from, error))? {
+        let entry = entry.map_err(|error| Fault::io(from, error))?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
+/// Copies a file or a folder, with everything synced.
+fn copy(from: &Path, to: &Path) -> Result<(), Fault> {
+    if from.is_dir() {
+        std::fs::create_dir_all(to).map_err(|error| Fault::io(to, error))?;
+        return copy_into(from, to);
+    }
+    std::fs::copy(from, to).map_err(|error| Fault::io(from, error))?;
+    let file = std::fs::File::open(to).map_err(|error| Fault::io(to, error))?;
+    file.sync_all().map_err(|error| Fault::io(to, error))
+}

@@ -1,0 +1,58 @@
+//! The list of changes.
+
+use maud::{Markup, html};
+use tidegate_domain::change::Change;
+
+use super::List;
+use super::change::{class, level, look};
+use crate::web::layout::{Chrome, Section, live, page};
+use crate::web::table::{Filter, empty, table};
+use crate::web::time::Clock;
+
+const STATES: [(&str, &str); 9] = [
+    ("draft", "draft"),
+    ("awaiting_authorisation", "awaiting authorisation"),
+    ("authorised", "authorised"),
+    ("implementing", "implementing"),
+    ("verifying", "verifying"),
+    ("review", "in review"),
+    ("closed", "closed"),
+    ("rejected", "rejected"),
+    ("cancelled", "cancelled"),
+];
+
+/// Draws the list.
+pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
+    let clock = chrome.clock();
+    let filter = Filter { path: "/changes", query: &view.query, states: &STATES };
+    let main = html! {
+        div.title { h1 { "Changes" } p.muted { "What could affect services, and who authorised it." } }
+        (filter.form())
+        (live("rows", &html! {
+            @match (view.rows.is_empty(), filter.is_asked()) {
+                (true, true) => (empty("No change is like that.", &[])),
+                (true, false) => (empty("There is no change yet. Write one as a draft, then submit it:", &["tidegate change write --file change.yaml", "tidegate change submit CHG-…"])),
+                (false, _) => (table("Changes", &["Change", "State", "Class", "Risk × impact", "Where", "Author", "Approvals"], &html! { @for change in &view.rows { (row(change, &clock)) } })),
+            }
+            (filter.next(view.next.as_deref()))
+        }))
+    };
+    page(chrome, Section::Changes, "Changes", &main)
+}
+
+/// One line of the list.
+pub fn row(change: &Change, clock: &Clock) -> Markup {
+    let content = &change.content;
+    let where_to: Vec<&str> = content.environments.iter().map(tidegate_domain::Name::as_str).collect();
+    html! {
+        tr {
+            th scope="row" { a href={ "/changes/" (change.id) } { (content.title) } " " span.small.muted { (change.id) } }
+            td data-head="State" { (look(change)) }
+            td data-head="Class" { (class(content.class)) }
+            td data-head="Risk × impact" { (level(content.risk)) " × " (level(content.impact)) }
+            td data-head="Where" { (content.application) " → " (where_to.join(", ")) }
+            td data-head="Author" { (change.author) " " span.muted.small { (clock.age(change.created_at_ms)) } }
+            td data-head="Approvals" { @if content.class == tidegate_domain::change::Class::Standard { span.muted { "none needed" } } @else { (change.votes.len()) " of " (change.quorum) } }
+        }
+    }
+}

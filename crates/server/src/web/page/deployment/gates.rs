@@ -1,0 +1,74 @@
+//! The gates between waves: what each asks, how it stands, what it waits on, and the forms to say yes.
+
+use maud::{Markup, html};
+use tidegate_api::view::{GateState, GateView};
+use tidegate_domain::deployment::rollout::State;
+
+use super::super::sentence;
+use super::{DeploymentPage, may_authorise, path};
+use crate::web::form::{Act, Need, Weight, reason};
+use crate::web::layout::Chrome;
+use crate::web::refusal::not_offered;
+use crate::web::state::{self, glyph};
+use crate::web::time::Clock;
+
+/// The gates that stand before a wave: those after the wave before it, and its own entry gates.
+pub fn gates(chrome: &Chrome, view: &DeploymentPage, before: u32, clock: &Clock) -> Markup {
+    let stands_here = |gate: &&GateView| {
+        let entry = gate.key.contains(".before.");
+        (entry && gate.wave == before) || (!entry && gate.wave + 1 == before)
+    };
+    let here: Vec<&GateView> = view.detail.gates.iter().filter(stands_here).collect();
+    html! {
+        @if !here.is_empty() {
+            li.gates { @for it in here { (gate(chrome, view, it, clock)) } }
+        }
+    }
+}
+
+fn gate(chrome: &Chrome, view: &DeploymentPage, gate: &GateView, clock: &Clock) -> Markup {
+    let look = state::gate(gate.state);
+    let asking = gate.state == GateState::Asking;
+    html! {
+        div class={ "gate " (look.tone.class()) } id={ "gate-" (gate.key.replace('.', "-")) } {
+            p.gate-name { (glyph("diamond")) strong { (gate.name) } " " (look.badge()) }
+            p.small.muted { (gate.condition) }
+            @if !gate.sentence.is_empty() && gate.state != GateState::Pending { p.small { (sentence(&gate.sentence)) } }
+            @if asking {
+                p.small {
+                    @if let Some(since_ms) = gate.since_ms { span.muted { "asked " (clock.since(since_ms)) } }
+                    @if let Some(until_ms) = gate.until_ms { " · " (clock.countdown(until_ms)) }
+                }
+                @if !gate.approvals.is_empty() { p.small { "Yes from " (gate.approvals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) } }
+                (forms(chrome, view, gate))
+            }
+        }
+    }
+}
+
+fn forms(chrome: &Chrome, view: &DeploymentPage, gate: &GateView) -> Markup {
+    let it = &view.detail.deployment;
+    if !matches!(it.state, State::Running | State::Baking | State::Paused) {
+        return html! {};
+    }
+    let authority = format!("a change authority of {} can", it.environment);
+    if !may_authorise(chrome, view) {
+        return html! { @if gate.kind == "approval" { (not_offered("Your roles do not let you say yes here", &authority)) } };
+    }
+    let (approve, override_it) =
+        (path(&it.id, &format!("gates/{}/approve", gate.key)), path(&it.id, &format!("gates/{}/override", gate.key)));
+    let voted = gate.approvals.iter().any(|name| chrome.is(name));
+    html! {
+        div.buttons {
+            @if gate.kind == "approval" {
+                @if voted { (not_offered("You have said yes", "somebody else has to add theirs")) }
+                @else { (Act { csrf: &chrome.csrf, action: &approve, label: "Say yes", weight: Weight::Main }.button()) }
+            }
+            (Act { csrf: &chrome.csrf, action: &override_it, label: "Override", weight: Weight::Plain }
+                .folded(&format!("override-{}", gate.key.replace('.', "-")), &html! {
+                    p.small { "Lets the deployment go on whatever the gate says; your name and reason are kept." }
+                    (reason(Need::Required))
+                }))
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Freezes: the list, declaring one, and the ways in.
+
+use maud::{Markup, html};
+use tidegate_api::view::DeploymentView;
+use tidegate_domain::Name;
+use tidegate_domain::access::Permission;
+use tidegate_domain::calendar::Freeze;
+use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Strictness};
+
+use crate::web::form::{Act, Need, Weight, choice, hidden, instant, reason, text, value};
+use crate::web::layout::{Chrome, Section, fact, live, page, section};
+use crate::web::refusal::not_offered;
+use crate::web::state::{self, Look, Tone};
+use crate::web::table::empty;
+use crate::web::time::Clock;
+
+/// What the page shows.
+#[derive(Debug, Clone)]
+pub struct FreezesPage {
+    /// Every freeze, newest first.
+    pub freezes: Vec<Freeze>,
+    /// Deployments that are not over, for which an exception could be asked.
+    pub deployments: Vec<DeploymentView>,
+}
+
+/// Draws the page.
+pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
+    let clock = chrome.clock();
+    let (open, over): (Vec<&Freeze>, Vec<&Freeze>) =
+        view.freezes.iter().partition(|freeze| matches!(freeze.state(chrome.now_ms), "planned" | "in_force"));
+    let main = html! {
+        div.title { h1 { "Freezes" } p.muted { "Periods in which change is restricted, and the ways in." } }
+        (declare(chrome, &clock))
+        (live("open", &html! {
+            @if open.is_empty() {
+                (empty("No freeze is in force or planned. Declare one above, or:", &["tidegate freeze declare --name \"Year end\" --reason \"books are closed\" --from 2026-12-20T18:00 --until 2027-01-04T06:00"]))
+            }
+            @for freeze in open { (panel(chrome, view, freeze)) }
+        }))
+        @if !over.is_empty() {
+            (live("over", &section("Over", &html! { @for freeze in over { (panel(chrome, view, freeze)) } })))
+        }
+    };
+    page(chrome, Section::Freezes, "Freezes", &main)
+}
+
+fn declare(chrome: &Chrome, clock: &Clock) -> Markup {
+    if !chrome.may(Permission::ManageFreeze, None, None) {
+        return not_offered("Your roles do not let you declare a freeze", "a release manager can");
+    }
+    let fields = html! {
+        div.fields {
+            (text("name", "Name", "what people call it", Need::Required))
+            (text("reason", "Reason", "kept in the history", Need::Required))
+            (text("environments", "Environments", "separated by commas; none means every controlled one", Need::Optional))
+            (text("applications", "Applications", "separated by commas; none means every one", Need::Optional))
+            (instant("from", "From", &clock.input(clock.now_ms), Need::Required))
+            (instant("until", "Until", "", Need::Required))
+            label.field { span { "Zone of these times" } input type="text" name="zone" value=(clock.zone_name()) required; }
+            (choice("strictness", "Lets through", &[("hard", "nothing without an exception"), ("soft", "standard changes, too")]))
+            (choice("running", "Work that is running", &[("finish_wave", "finishes its wave, then holds"), ("go_on", "goes on to its end")]))
+        }
+        p.small.muted { "Going back and stopping are never frozen." }
+    };
+    Act { csrf: &chrome.csrf, action: "/freezes", label: "Declare a freeze", weight: Weight::Main }.folded("declare", &fields)
+}
+
+fn panel(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
+    let clock = chrome.clock();
+    let zone = clock.in_zone(&freeze.zone);
+    let word = freeze.state(chrome.now_ms);
+    html! {
+        article.panel id=(freeze.id) {
+            div.head {
+                h3 { (freeze.name) " " (state::freeze(word).badge()) }
+                div.beside { (lift(chrome, freeze, word)) }
+            }
+            p.prose { (freeze.reason) }
+            dl.facts {
+                (fact("From", &zone.day(freeze.from_ms)))
+                (fact("Until", &html! { (zone.day(freeze.until_ms)) @if word == "in_force" { " · ends " (clock.countdown(freeze.until_ms)) } @if word == "planned" { " · begins " (clock.countdown(freeze.from_ms)) } }))
+                (fact("Where", &names(&freeze.environments, "every controlled environment")))
+                (fact("Of", &names(&freeze.applications, "every application")))
+                (fact("Lets through", &html! { @match freeze.strictness { Strictness::Hard => "nothing without an exception", Strictness::Soft => "standard changes" } }))
+                (fact("Running work", &html! { @match freeze.running { Running::FinishWave => "finishes its wave, then holds", Running::GoOn => "goes on" } }))
+            }
+            @if let Some(lifted) = &freeze.lifted { p { "Lifted by " (lifted.by) ": " (lifted.reason) " " span.muted { (clock.at(lifted.at_ms)) } } }
+            (exceptions(chrome, view, freeze))
+        }
+    }
+}
+
+fn names(names: &[Name], none: &str) -> Markup {
+    html! { @if names.is_empty() { (none) } @else { (names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")) } }
+}
+
+fn lift(chrome: &Chrome, freeze: &Freeze, word: &str) -> Markup {
+    if !matches!(word, "planned" | "in_force") || !chrome.may(Permission::ManageFreeze, None, None) {
+        return html! {};
+    }
+    let action = format!("/freezes/{}/lift", freeze.id);
+    let act = Act { csrf: &chrome.csrf, action: &action, label: "Lift", weight: Weight::Grave };
+    act.folded(&format!("lift-{}", freeze.id), &reason(Need::Required))
+}
+
+fn exceptions(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
+    let open = matches!(freeze.state(chrome.now_ms), "planned" | "in_force");
+    html! {
+        @if !freeze.exceptions.is_empty() {
+            h4 { "Exceptions" }
+            ul.lines.stacked { @for exception in &freeze.exceptions { (self::exception(chrome, freeze, exception)) } }
+        }
+        @if open { (request(chrome, view, freeze)) }
+    }
+}
+
+fn exception(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup {
+    let clock = chrome.clock();
+    let (look, told) = match &exception.state {
+        ExceptionState::Requested => (Look { glyph: "person", word: "asked", tone: Tone::Wait }, html! { "somebody else has to decide" }),
+        ExceptionState::Approved { by, until_ms } if *until_ms > chrome.now_ms => {
+            (Look { glyph: "check", word: "approved", tone: Tone::Good }, html! { "by " (by) ", expires " (clock.countdown(*until_ms)) ", " (clock.at(*until_ms)) })
+        }
+        ExceptionState::Approved { by, until_ms } => {
+            (Look { glyph: "clock", word: "expired", tone: Tone::Idle }, html! { "approved by " (by) " until " (clock.at(*until_ms)) })
+        }
+        ExceptionState::Rejected { by, reason } => (Look { glyph: "cross", word: "rejected", tone: Tone::Bad }, html! { "by " (by) ": " (reason) }),
+        ExceptionState::Withdrawn => (Look { glyph: "minus", word: "withdrawn", tone: Tone::Idle }, html! {}),
+    };
+    html! {
+        li {
+            (look.badge())
+            div.grow {
+                a href={ "/deployments/" (exception.deployment) } { (exception.deployment) } ": " (exception.reason)
+                p.small.muted { "asked by " (exception.requested_by) " " (clock.age(exception.requested_at_ms)) " · " (told) }
+                @if exception.state == ExceptionState::Requested { (ruling(chrome, freeze, exception)) }
+            }
+        }
+    }
+}
+
+fn ruling(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup {
+    if chrome.is(&exception.requested_by) {
+        return not_offered("You asked for it, so somebody else decides", "a release manager or a change authority can");
+    }
+    if !chrome.may(Permission::RuleException, None, None) {
+        return not_offered("Your roles do not let you decide", "a release manager or a change authority can");
+    }
+    let clock = chrome.clock();
+    html! {
+        form.act.ballot method="post" action={ "/freezes/" (freeze.id) "/exceptions/" (exception.id) "/rule" } id={ "rule-" (exception.id) } {
+            (hidden(&chrome.csrf))
+            div.fields {
+                (instant("until", &format!("Expires ({})", clock.zone_name()), &clock.input(freeze.until_ms), Need::Optional))
+                label.field { span { "Reason " span.muted { "(needed for a no)" } } input type="text" name="reason" maxlength="4000" autocomplete="off"; }
+            }
+            div.buttons {
+                button.button.main type="submit" name="choice" value="approve" { "Let it through" }
+                button.button.grave type="submit" name="choice" value="reject" { "Reject" }
+            }
+        }
+    }
+}
+
+fn request(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
+    if !chrome.may(Permission::Plan, None, None) && !chrome.may(Permission::Deploy, None, None) {
+        return html! {};
+    }
+    let action = format!("/freezes/{}/exceptions", freeze.id);
+    let act = Act { csrf: &chrome.csrf, action: &action, label: "Ask for an exception", weight: Weight::Plain };
+    let fields = html! {
+        @match view.deployments.as_slice() {
+            [] => (text("deployment", "Deployment", "DEP-…", Need::Required)),
+            [only] => {
+                (value("deployment", only.deployment.id.as_str()))
+                p { "For " (line(only)) }
+            }
+            several => label.field {
+                span { "Deployment that may pass" }
+                select name="deployment" { @for it in several { option value=(it.deployment.id) { (line(it)) } } }
+            },
+        }
+        (reason(Need::Required))
+    };
+    act.folded(&format!("ask-{}", freeze.id), &fields)
+}
+
+fn line(view: &DeploymentView) -> String {
+    let it = &view.deployment;
+    format!("{} {} → {} ({})", it.application, it.version_line(), it.environment, it.id)
+}

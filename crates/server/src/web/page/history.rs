@@ -1,0 +1,36 @@
+//! The history of a thing: one sentence for each event.
+
+use maud::{Markup, html};
+use tidegate_api::view::EventView;
+use tidegate_domain::event::Actor;
+
+use crate::web::table::empty;
+use crate::web::time::Clock;
+
+/// One line for each event, in the order given.
+pub fn history(events: &[EventView], clock: &Clock) -> Markup {
+    if events.is_empty() {
+        return empty("Nothing has happened yet.", &[]);
+    }
+    html! {
+        ol.history {
+            @for event in events {
+                li id={ "event-" (event.position) } {
+                    (clock.at_second(event.at_ms))
+                    span.who { (who(&event.actor)) }
+                    span.sentence { (event.sentence) }
+                    span.position title={ "hash " (event.hash) ", position " (event.position) } { (event.version) }
+                }
+            }
+        }
+    }
+}
+
+/// An actor in words.
+pub fn who(actor: &Actor) -> String {
+    match actor {
+        Actor::Person(name) => name.to_string(),
+        Actor::Agent(name) => format!("agent of {name}"),
+        Actor::System => "Tidegate".into(),
+    }
+}

@@ -1,0 +1,54 @@
+//! A refusal as a page, and short messages.
+
+use maud::{Markup, html};
+use tidegate_api::Problem;
+
+use crate::web::layout::{Chrome, Section, page};
+use crate::web::refusal;
+
+/// A short message with a way on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// In a few words.
+    pub title: String,
+    /// In a sentence or two.
+    pub text: String,
+    /// The way on: what it says, and its address.
+    pub link: Option<(String, String)>,
+}
+
+/// Draws a refused request.
+pub fn problem(chrome: &Chrome, view: &Problem) -> Markup {
+    let main = html! {
+        div.narrow {
+            h1 { (heading(view.status)) }
+            (refusal::problem(view, &chrome.clock()))
+            p { a.button href=(chrome.path) { "Back to where you were" } " " a.button href="/" { "Today" } }
+        }
+    };
+    page(chrome, Section::Other, heading(view.status), &main)
+}
+
+fn heading(status: u16) -> &'static str {
+    match status {
+        401 => "Not signed in",
+        403 => "Not allowed",
+        404 => "Not there",
+        409 | 412 => "Not now",
+        429 | 503 => "Too much at once",
+        500.. => "A fault of ours",
+        _ => "Not like this",
+    }
+}
+
+/// Draws a message.
+pub fn message(chrome: &Chrome, view: &Message) -> Markup {
+    let main = html! {
+        div.narrow {
+            h1 { (view.title) }
+            p.prose { (view.text) }
+            @if let Some((label, href)) = &view.link { p { a.button.main href=(href) { (label) } } }
+        }
+    };
+    page(chrome, Section::Other, &view.title, &main)
+}

@@ -1,0 +1,66 @@
+//! One file per page: the view that a handler fills, and the function that draws it.
+
+pub mod change;
+pub mod changes;
+pub mod deployment;
+pub mod deployments;
+pub mod freezes;
+pub mod history;
+pub mod login;
+pub mod message;
+pub mod plan;
+pub mod release;
+pub mod releases;
+pub mod today;
+
+use maud::{Markup, html};
+use tidegate_domain::{Id, Name, Version};
+
+/// A list as a page shows it.
+#[derive(Debug, Clone)]
+pub struct List<T> {
+    /// The rows of this page.
+    pub rows: Vec<T>,
+    /// Where the next page begins; none on the last one.
+    pub next: Option<String>,
+    /// What was asked for.
+    pub query: tidegate_api::request::ListQuery,
+}
+
+/// A release by its number and its name for people.
+#[derive(Debug, Clone)]
+pub struct ReleaseLink {
+    /// Which one.
+    pub id: Id,
+    /// Of what.
+    pub application: Name,
+    /// Its version.
+    pub version: Version,
+}
+
+/// A change by its number and its title.
+#[derive(Debug, Clone)]
+pub struct ChangeLink {
+    /// Which one.
+    pub id: Id,
+    /// In one line.
+    pub title: String,
+}
+
+impl ReleaseLink {
+    fn link(&self) -> Markup {
+        html! { a href={ "/releases/" (self.id) } { (self.application) " " (self.version) } }
+    }
+}
+
+impl ChangeLink {
+    fn link(&self) -> Markup {
+        html! { a href={ "/changes/" (self.id) } { (self.id) } " " span.muted { (self.title) } }
+    }
+}
+
+/// A sentence of the domain, as it begins a line.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
