@@ -15,14 +15,17 @@ pub struct Row {
     pub ours: f64,
     /// The peer's figure, where there is one.
     pub peer: Option<f64>,
-    /// What the peer is, and on what it was measured.
+    /// Ours over the peer's.
+    pub ratio: Option<f64>,
+    /// What the peer is.
     pub note: String,
 }
 
 impl Row {
-    /// Ours over the peer's.
-    fn ratio(&self) -> Option<f64> {
-        self.peer.filter(|peer| *peer > 0.0).map(|peer| self.ours / peer)
+    /// A figure of ours beside a peer's.
+    pub fn new(name: String, ours: f64, peer: Option<f64>, note: &str) -> Row {
+        let ratio = peer.filter(|peer| *peer > 0.0).map(|peer| (ours / peer * 100.0).round() / 100.0);
+        Row { name, ours, peer, ratio, note: note.to_owned() }
     }
 }
 
@@ -55,7 +58,7 @@ fn print_table(rows: &[Row]) {
     for row in rows {
         let number =
             |value: Option<f64>, digits: usize| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
-        let (ours, peer, ratio) = (number(Some(row.ours), 0), number(row.peer, 0), number(row.ratio(), 2));
+        let (ours, peer, ratio) = (number(Some(row.ours), 0), number(row.peer, 0), number(row.ratio, 2));
         println!("{:<40} | {ours:>12} | {peer:>12} | {ratio:>6} | {}", row.name, row.note);
     }
 }

@@ -89,7 +89,16 @@ fn succeeded(command: &Command, status: ExitStatus) -> anyhow::Result<()> {
 
 fn shown(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+    words.map(|word| without_password(&word.to_string_lossy())).collect::<Vec<_>>().join(" ")
+}
+
+/// `postgres://name:…@host`: what is printed ends up in logs.
+fn without_password(word: &str) -> String {
+    let parts = word.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)));
+    match parts.map(|(scheme, (who, place))| (scheme, who.split(':').next().unwrap_or_default(), place)) {
+        Some((scheme, name, place)) => format!("{scheme}://{name}:…@{place}"),
+        None => word.to_owned(),
+    }
 }
 
 /// Waits until `child` ends; at Ctrl-C or past the limit its guard stops it.
@@ -171,6 +180,12 @@ mod tests {
     fn a_program_that_fails_is_named() {
         let error = super::read(&mut Command::new("false"), Duration::from_secs(5)).expect_err("it fails");
         assert_eq!(error.to_string(), "`false` ended with exit status: 1");
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(super::without_password("postgres://ada:secret@127.0.0.1:1/x"), "postgres://ada:…@127.0.0.1:1/x");
+        assert_eq!(super::without_password("sqlite:x@y"), "sqlite:x@y");
     }
 
     #[test]

@@ -125,7 +125,12 @@ async fn enrolled(config: &Config, root: &Root, http: &reqwest::Client) -> Resul
     };
     let Some(token) = &config.token else {
         let what = format!("the agent in {} is not enrolled", root.path().display());
-        return Err(Refusal::new(Code::NotSignedIn, what, "make a token with `tidegate target enrol` and start the agent with it").into());
+        return Err(Refusal::new(
+            Code::NotSignedIn,
+            what,
+            "make a token with `tidegate target enrol` and start the agent with it",
+        )
+        .into());
     };
     enrol(http, &config.server, token, candidate).await
 }

@@ -40,7 +40,8 @@ pub fn generation(order: &Order, seen: u64) -> Result<(), Refusal> {
     if order.generation >= seen {
         return Ok(());
     }
-    let what = format!("the order has generation {}, but {} has seen {seen} for {}", order.generation, order.target, order.application);
+    let what =
+        format!("the order has generation {}, but {} has seen {seen} for {}", order.generation, order.target, order.application);
     Err(Refusal::new(Code::GenerationLow, what, "plan a new deployment; if the server was restored, run its recovery"))
 }
 
@@ -53,7 +54,8 @@ pub fn expired(order: &Order) -> Refusal {
 fn form(order: &Order) -> Result<(), Refusal> {
     let steps: usize = order.installations.iter().map(|installation| installation.steps.len()).sum();
     if order.installations.len() > limits::COMPONENTS_MAX || order.start_at > steps {
-        let what = format!("the order has {} installations and starts at step {} of {steps}", order.installations.len(), order.start_at);
+        let what =
+            format!("the order has {} installations and starts at step {} of {steps}", order.installations.len(), order.start_at);
         return Err(Refusal::new(Code::Malformed, what, "plan a new deployment"));
     }
     environment::check(&order.variables)?;

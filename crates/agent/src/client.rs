@@ -93,7 +93,12 @@ pub fn http() -> anyhow::Result<reqwest::Client> {
 }
 
 /// Enrols with a one-time token.
-pub async fn enrol(http: &reqwest::Client, server: &str, token: &str, candidate: &Candidate) -> Result<wire::Enrolled, CallError> {
+pub async fn enrol(
+    http: &reqwest::Client,
+    server: &str,
+    token: &str,
+    candidate: &Candidate,
+) -> Result<wire::Enrolled, CallError> {
     let request = wire::EnrolRequest { token: token.to_owned(), agent_key: candidate.public_key() };
     let sent = http.post(format!("{server}{}", wire::ENROL)).json(&request).timeout(CALL).send().await?;
     json(good(sent).await?).await
@@ -123,7 +128,11 @@ impl Client {
             return Err(Refusal::new(Code::SignatureInvalid, what, "check the server address, or enrol again").into());
         }
         let answer: wire::PollAnswer = serde_json::from_str(&signed.message).map_err(|error| {
-            Refusal::new(Code::Malformed, format!("a signed answer cannot be read: {error}"), "bring agent and server to one version")
+            Refusal::new(
+                Code::Malformed,
+                format!("a signed answer cannot be read: {error}"),
+                "bring agent and server to one version",
+            )
         })?;
         if answer.nonce != nonce {
             let what = "an answer belongs to another question; somebody may be replaying old ones";

@@ -44,7 +44,11 @@ pub fn check(variables: &BTreeMap<String, String>) -> Result<(), Refusal> {
         let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
         let form = first && name.len() <= 128 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
         if !form || value.contains('\0') {
-            return Err(refused(name, "cannot be an environment variable", "use letters, digits and '_', not starting with a digit"));
+            return Err(refused(
+                name,
+                "cannot be an environment variable",
+                "use letters, digits and '_', not starting with a digit",
+            ));
         }
         if RESERVED.contains(&upper.as_str()) || RESERVED_PREFIXES.iter().any(|prefix| upper.starts_with(prefix)) {
             return Err(refused(name, "would change which programs run", "choose another name"));

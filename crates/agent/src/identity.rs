@@ -55,7 +55,8 @@ pub fn open(path: &Path) -> anyhow::Result<Found> {
         durable::write_json(path, &Kept { key: STANDARD.encode(secret), target: None, server_key: None })?;
         return Ok(Found::Candidate(Candidate { path: path.to_owned(), key }));
     };
-    let secret = bytes::<32>(&kept.key).ok_or_else(|| anyhow::anyhow!("{}: the key is not 32 bytes in base64", path.display()))?;
+    let secret =
+        bytes::<32>(&kept.key).ok_or_else(|| anyhow::anyhow!("{}: the key is not 32 bytes in base64", path.display()))?;
     let key = SigningKey::from_bytes(&secret);
     match (kept.target, kept.server_key) {
         (Some(target), Some(server_key)) => {

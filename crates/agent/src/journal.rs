@@ -203,7 +203,7 @@ mod tests {
     fn a_folder_that_was_made_but_not_filled_is_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = Journal::new(folder.path().to_owned());
-        std::fs::create_dir(journal.entry("DEP-1:a:1").folder()).expect("an empty folder");
+        fs::create_dir(journal.entry("DEP-1:a:1").folder()).expect("an empty folder");
         assert_eq!(journal.entries().expect("entries").len(), 0);
         assert!(!journal.entry("DEP-1:a:1").exists());
     }

@@ -110,7 +110,8 @@ impl Runner<'_> {
 
     fn too_late(&self, installation: &Installation, begun: bool) -> Verdict {
         if begun {
-            let what = format!("the artifact of {} {} could not be fetched in time", installation.component, installation.version);
+            let what =
+                format!("the artifact of {} {} could not be fetched in time", installation.component, installation.version);
             return (Outcome::TimedOut, Some(what));
         }
         refused(&check::expired(self.order))
@@ -185,14 +186,8 @@ impl Runner<'_> {
             let place = self.agent.root.component(&item.installation.component);
             place.clear_complete(&item.installation.version)?;
         }
-        let record = Record {
-            state: StepState::Starting,
-            number,
-            began_at_ms: now_ms(),
-            exit_code: None,
-            took_ms: None,
-            detail: None,
-        };
+        let record =
+            Record { state: StepState::Starting, number, began_at_ms: now_ms(), exit_code: None, took_ms: None, detail: None };
         self.attempt.set_record(item.position, record)?;
         let again = if number > 1 { format!(", try {number}") } else { String::new() };
         let job = self.job(item, number);

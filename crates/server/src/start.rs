@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tidegate_domain::access::Person;
+use tidegate_domain::access::{Person, TokenPurpose};
 use tidegate_domain::{Code, Name, Refusal};
 use tidegate_store::media::Media;
 use tidegate_store::{Filter, Store};
@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::access::service;
 use crate::agent::sessions::Sessions;
-use crate::app::{App, Bells, Commands, Settings};
+use crate::app::{App, Bells, Commands, SYSTEM, Settings};
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
 use crate::problem::{Fault, No};
@@ -138,6 +138,17 @@ async fn first_link(app: &App) -> Result<Option<String>, No> {
     }
     let admin = service::first_person(app).await?;
     Ok(Some(service::login_link(app, &admin).await?))
+}
+
+/// An API token for the first administrator, for programs that start a server themselves: the demo and tests.
+///
+/// # Errors
+///
+/// As a commit.
+pub async fn first_token(running: &Running) -> Result<String, No> {
+    let person = service::first_person(&running.app).await?;
+    let purpose = TokenPurpose::Api { person };
+    Ok(service::make(&running.app, SYSTEM, purpose, ("first token", 86_400)).await?.secret)
 }
 
 /// Runs a server until `shutdown` completes. Tells `started` where it listens and the first administrator's link.

@@ -436,6 +436,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_dropped_transaction_leaves_nothing_and_the_next_one_begins() {
+        let dir = tempfile::tempdir().expect("there is a folder");
+        let write = connect(Address::Sqlite(dir.path().join("a.db"))).await.expect("it opens").write;
+        write.rows("CREATE TABLE t (id INTEGER)", vec![]).await.expect("it is made");
+        for _ in 0..3 {
+            let mut tx = write.begin().await.expect("it begins");
+            tx.execute("INSERT INTO t (id) VALUES (1)", vec![]).await.expect("it is written");
+        }
+        assert_eq!(settings(&write, &["SELECT COUNT(*) FROM t"]).await, ["0"]);
+    }
+
+    #[tokio::test]
     async fn postgres_syncs_every_commit() {
         let Ok(url) = std::env::var("TIDEGATE_TEST_POSTGRES") else { return };
         let connections = connect(Address::parse(&url).expect("it is an address")).await.expect("it opens");

@@ -14,11 +14,13 @@ pub enum Edition {
     V1_1,
     /// Adds written totals, into a column that does not exist: every third entry fails.
     V1_2Bad,
+    /// The same with the column's right name.
+    V1_2,
 }
 
 impl Edition {
     /// All of them, oldest first.
-    pub const ALL: [Edition; 3] = [Edition::V1_0, Edition::V1_1, Edition::V1_2Bad];
+    pub const ALL: [Edition; 4] = [Edition::V1_0, Edition::V1_1, Edition::V1_2Bad, Edition::V1_2];
 
     /// The version, as Tidegate is told it.
     pub fn name(self) -> &'static str {
@@ -26,6 +28,7 @@ impl Edition {
             Edition::V1_0 => "1.0",
             Edition::V1_1 => "1.1",
             Edition::V1_2Bad => "1.2-bad",
+            Edition::V1_2 => "1.2",
         }
     }
 
@@ -34,6 +37,7 @@ impl Edition {
             Edition::V1_0 => include_str!("../editions/1.0/bin/ledger"),
             Edition::V1_1 => include_str!("../editions/1.1/bin/ledger"),
             Edition::V1_2Bad => include_str!("../editions/1.2-bad/bin/ledger"),
+            Edition::V1_2 => include_str!("../editions/1.2/bin/ledger"),
         }
     }
 
@@ -42,6 +46,7 @@ impl Edition {
             Edition::V1_0 => include_str!("../editions/1.0/bin/migrate"),
             Edition::V1_1 => include_str!("../editions/1.1/bin/migrate"),
             Edition::V1_2Bad => include_str!("../editions/1.2-bad/bin/migrate"),
+            Edition::V1_2 => include_str!("../editions/1.2/bin/migrate"),
         }
     }
 
@@ -49,7 +54,7 @@ impl Edition {
         match self {
             Edition::V1_0 => &MIGRATIONS[..1],
             Edition::V1_1 => &MIGRATIONS[..2],
-            Edition::V1_2Bad => &MIGRATIONS[..3],
+            Edition::V1_2Bad | Edition::V1_2 => &MIGRATIONS[..3],
         }
     }
 }

@@ -79,7 +79,8 @@ impl Archive<'_> {
             Format::TarGz => Box::new(MultiGzDecoder::new(file)),
             Format::Tar | Format::File => Box::new(file),
         };
-        let content = (packed.saturating_mul(limits::ARCHIVE_RATIO_MAX)).clamp(limits::ARCHIVE_RATIO_FLOOR_BYTES, limits::ARCHIVE_UNPACKED_BYTES_MAX);
+        let content = (packed.saturating_mul(limits::ARCHIVE_RATIO_MAX))
+            .clamp(limits::ARCHIVE_RATIO_FLOOR_BYTES, limits::ARCHIVE_UNPACKED_BYTES_MAX);
         Ok(Bounded { reader, left: content + limits::ARCHIVE_ENTRIES_MAX * ENTRY_OVERHEAD_BYTES })
     }
 
@@ -91,7 +92,10 @@ impl Archive<'_> {
             self.until.check()?;
             let entry = entry.map_err(broken)?;
             let kind = entry.header().entry_type();
-            let extension = kind.is_gnu_longname() || kind.is_gnu_longlink() || kind.is_pax_local_extensions() || kind.is_pax_global_extensions();
+            let extension = kind.is_gnu_longname()
+                || kind.is_gnu_longlink()
+                || kind.is_pax_local_extensions()
+                || kind.is_pax_global_extensions();
             if extension && entry.size() > EXTENSION_BYTES_MAX {
                 let what = format!("an archive entry has a header of {} bytes", entry.size());
                 return Err(bomb(what).into());
@@ -284,7 +288,8 @@ fn make_parent(path: &Path) -> io::Result<()> {
 }
 
 fn text(bytes: &[u8]) -> Result<String, Refusal> {
-    String::from_utf8(bytes.to_vec()).map_err(|error| unsafe_entry(&String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8"))
+    String::from_utf8(bytes.to_vec())
+        .map_err(|error| unsafe_entry(&String::from_utf8_lossy(error.as_bytes()), "has a name that is not UTF-8"))
 }
 
 fn unsafe_entry(path: &str, why: &str) -> Refusal {

@@ -6,9 +6,9 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
+use tidegate_domain::Version;
 use tidegate_domain::deployment::artifact::Format;
 use tidegate_domain::deployment::order::{Installation, StepState};
-use tidegate_domain::Version;
 
 use super::archive::{Archive, Unpacked};
 use super::{End, Job, Until};
@@ -33,7 +33,9 @@ pub async fn unpack(job: &Job<'_>) -> End {
         }
         end
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| End::new(StepState::Errored, format!("unpacking broke off: {error}")))
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| End::new(StepState::Errored, format!("unpacking broke off: {error}")))
 }
 
 struct Unpack<'a> {
@@ -150,7 +152,8 @@ fn put_link(place: &Place, version: &Version) -> io::Result<()> {
 /// Keeps the last `keep` unpacked versions; never removes `current` or one of `spared`.
 pub fn prune(place: &Place, keep: u32, spared: &[Option<Version>]) -> io::Result<()> {
     let current = place.current_version();
-    let is_spared = |version: &Version| current.as_ref() == Some(version) || spared.iter().flatten().any(|spared| spared == version);
+    let is_spared =
+        |version: &Version| current.as_ref() == Some(version) || spared.iter().flatten().any(|spared| spared == version);
     let mut unpacked = place.unpacked()?;
     unpacked.sort_by_key(|(version, marker)| (is_spared(version), marker.unpacked_at_ms));
     let surplus = unpacked.len().saturating_sub(keep as usize);

@@ -44,7 +44,8 @@ async fn held(job: &Job<'_>, health: &Health, probe: &Probe) -> End {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let restarts = job.agent.services.restarts(&job.installation.component);
-        let answer = tokio::time::timeout(ASK.min(left), ask(job, probe)).await.unwrap_or_else(|_| Err("no answer in time".into()));
+        let answer =
+            tokio::time::timeout(ASK.min(left), ask(job, probe)).await.unwrap_or_else(|_| Err("no answer in time".into()));
         let now = Instant::now();
         let news = answer.as_ref().map_or_else(Clone::clone, |()| "well".to_owned());
         since = match (answer, since) {
@@ -85,7 +86,8 @@ fn prepared(job: &Job<'_>, probe: &HealthProbe) -> Result<Probe, End> {
     match probe {
         HealthProbe::Http { url } => {
             let url = render(url, variables).map_err(End::failed)?;
-            let parsed = reqwest::Url::parse(&url).map_err(|error| End::failed(format!("\"{url}\" is not an address: {error}")))?;
+            let parsed =
+                reqwest::Url::parse(&url).map_err(|error| End::failed(format!("\"{url}\" is not an address: {error}")))?;
             match parsed.scheme() {
                 "http" | "https" => Ok(Probe::Http(url)),
                 other => Err(End::failed(format!("health is asked over http or https, not {other}"))),
@@ -103,7 +105,8 @@ fn prepared(job: &Job<'_>, probe: &HealthProbe) -> Result<Probe, End> {
 async fn ask(job: &Job<'_>, probe: &Probe) -> Result<(), String> {
     match probe {
         Probe::Http(url) => {
-            let answer = job.agent.health.get(url).send().await.map_err(|error| crate::client::CallError::from(error).to_string());
+            let answer =
+                job.agent.health.get(url).send().await.map_err(|error| crate::client::CallError::from(error).to_string());
             let status = answer.map_err(|text| text.replace("no answer from the server: ", ""))?.status();
             if status.is_success() { Ok(()) } else { Err(format!("answered {status}")) }
         }

@@ -58,9 +58,10 @@ pub async fn lost(job: &Job<'_>, doubt: Doubt<'_>) -> Result<Earlier, End> {
     match doubt.class {
         Class::Idempotent => Ok(Earlier::Run),
         Class::Verifiable => verify(job, doubt.verify).await,
-        Class::Once => {
-            Ok(Earlier::Over(End::new(StepState::Unknown, "it began, and nobody saw its end; it must not run twice, so a person must say")))
-        }
+        Class::Once => Ok(Earlier::Over(End::new(
+            StepState::Unknown,
+            "it began, and nobody saw its end; it must not run twice, so a person must say",
+        ))),
     }
 }
 

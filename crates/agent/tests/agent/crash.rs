@@ -103,7 +103,7 @@ fn order(world: &World, port: &str) -> Order {
         switch(),
         process(&["{{ port }}"]),
     ];
-    let installation = Installation { health: http_health(), ..world.scripts("1.0", &scripts, steps) };
+    let installation = Installation { health: Some(http_health()), ..world.scripts("1.0", &scripts, steps) };
     let mut order = world.order(1, 1, vec![installation]);
     order.variables.insert("port".into(), port.to_owned());
     order
@@ -129,7 +129,9 @@ async fn crashed_before_the_end(world: &mut World, attempt: &str) -> bool {
 async fn answered(world: &World, order: &Order, report: &Report, place: &str) -> Report {
     let last = report.steps.last().expect("a step");
     assert_eq!((last.name.as_str(), last.state), ("once", StepState::Unknown), "{place}");
-    assert!(world.effects().iter().any(|line| line == &format!("begin once {}", order.attempt)) || last.state == StepState::Unknown);
+    assert!(
+        world.effects().iter().any(|line| line == &format!("begin once {}", order.attempt)) || last.state == StepState::Unknown
+    );
     let done = world.effects().iter().any(|line| line.starts_with("effect once"));
     let mut next = order.clone();
     next.attempt = "DEP-1:web-1:2".into();

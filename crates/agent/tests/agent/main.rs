@@ -1,6 +1,11 @@
 //! Stories of an agent as a real process against a real HTTP server.
 
 mod crash;
+mod doubt;
+mod refusals;
+mod releases;
 mod server;
+mod services;
+mod steps;
 mod story;
 mod world;

@@ -113,7 +113,7 @@ impl Server {
                 changes.changed().await.expect("the server lives");
             }
         };
-        let found = tokio::time::timeout(Duration::from_secs(60), found).await;
+        let found = tokio::time::timeout(Duration::from_mins(1), found).await;
         found.unwrap_or_else(|_| panic!("waited in vain for {what}; reports: {:#?}", self.memory().reports.last()))
     }
 
@@ -236,7 +236,14 @@ async fn poll(State(server): State<Server>, headers: HeaderMap, Json(question): 
             if full || hold.is_elapsed() || question.wait_seconds == 0 {
                 let (nonce, server_now_ms) = (question.nonce.clone(), memory.now_ms);
                 memory.polls += 1;
-                return Ok(Json(memory.sign(&wire::PollAnswer { nonce, target: target(), server_now_ms, orders, cancel, settled })));
+                return Ok(Json(memory.sign(&wire::PollAnswer {
+                    nonce,
+                    target: target(),
+                    server_now_ms,
+                    orders,
+                    cancel,
+                    settled,
+                })));
             }
         }
         tokio::select! {

@@ -3,7 +3,7 @@
 use tidegate_domain::deployment::order::{Outcome, StepState};
 use tidegate_domain::estate::Class;
 
-use crate::world::{World, free_port, http_health, process, script, switch, unpack};
+use crate::world::{World, free_port, get, http_health, process, script, switch, unpack};
 
 const SERVE: (&str, &str) = ("serve", "exec \"$PROGRAM\" serve \"$1\"");
 
@@ -11,10 +11,11 @@ const SERVE: (&str, &str) = ("serve", "exec \"$PROGRAM\" serve \"$1\"");
 async fn an_order_ends_in_a_healthy_supervised_program() {
     let world = World::running().await;
     let port = free_port();
-    let migrate = ("migrate", "echo \"migrating $TIDEGATE_COMPONENT to $TIDEGATE_VERSION in $PWD\"; echo migrated >> \"$LEDGER\"");
+    let migrate =
+        ("migrate", "echo \"migrating $TIDEGATE_COMPONENT to $TIDEGATE_VERSION in $PWD\"; echo migrated >> \"$LEDGER\"");
     let steps = vec![unpack(), script("migrate", Class::Once), switch(), process(&["{{ port }}"])];
     let mut installation = world.scripts("1.0", &[SERVE, migrate], steps);
-    installation.health = http_health();
+    installation.health = Some(http_health());
     let mut order = world.order(1, 1, vec![installation]);
     order.variables.insert("port".into(), port.clone());
     let report = world.server.carry_out(order.clone()).await;
@@ -24,19 +25,12 @@ async fn an_order_ends_in_a_healthy_supervised_program() {
     let attested = report.attested.values().next().expect("an installation");
     assert_eq!((attested.version.as_str(), attested.complete), ("1.0", true));
     assert_eq!(world.effects(), ["migrated"]);
-    let answer = reqwest_get(&port).await;
-    assert_eq!(answer, "1.0");
+    assert_eq!(get(&port, "/").await.expect("an answer"), "1.0");
     let of = order.attempt.clone();
     let log = world.server.until("the log", move |memory| {
-        let text: String = memory.chunks.iter().filter(|((attempt, _), _)| *attempt == of).map(|(_, text)| text.as_str()).collect();
+        let text: String =
+            memory.chunks.iter().filter(|((attempt, _), _)| *attempt == of).map(|(_, text)| text.as_str()).collect();
         text.contains("health of ledger").then_some(text)
     });
     assert!(log.await.contains("migrating ledger to 1.0 in "), "{}", world.server.log(&order.attempt));
-}
-
-async fn reqwest_get(port: &str) -> String {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let answer = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let answer = answer.get(format!("http://127.0.0.1:{port}/")).send().await.expect("an answer");
-    answer.text().await.expect("a text")
 }

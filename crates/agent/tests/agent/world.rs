@@ -54,7 +54,18 @@ impl World {
 
     /// Starts the agent; with `crash_after` it kills itself at that durable write.
     pub fn start(&mut self, crash_after: u32) {
-        let config = self.folder.path().join("config.json");
+        let command = self.command(PROGRAM);
+        self.spawn(command, crash_after);
+    }
+
+    /// Starts the agent as the child of a shell, which [`World::kill`] then kills.
+    pub fn start_below_a_shell(&mut self) {
+        let mut command = self.command("/bin/sh");
+        command.arg("-c").arg("\"$0\" \"$@\"; true").arg(PROGRAM);
+        self.spawn(command, 0);
+    }
+
+    fn command(&self, program: &str) -> Command {
         let given = serde_json::json!({
             "server": self.server.address,
             "root": self.root(),
@@ -63,10 +74,14 @@ impl World {
             "die_with_parent": self.die_with_parent,
             "stop_services_on_exit": self.stop_services_on_exit,
         });
-        fs::write(&config, given.to_string()).expect("a configuration");
-        let mut command = Command::new(PROGRAM);
-        command.arg("agent").arg(config).arg(crash_after.to_string()).kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        fs::write(self.folder.path().join("config.json"), given.to_string()).expect("a configuration");
+        let mut command = Command::new(program);
+        command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        command
+    }
+
+    fn spawn(&mut self, mut command: Command, crash_after: u32) {
+        command.arg("agent").arg(self.folder.path().join("config.json")).arg(crash_after.to_string());
         self.child = Some(command.spawn().expect("the agent"));
     }
 
@@ -110,8 +125,10 @@ impl World {
 
     /// An installation of the given shell programs with the given steps.
     pub fn scripts(&self, version: &str, scripts: &[(&str, &str)], steps: Vec<Step>) -> Installation {
-        let files: Vec<(String, Vec<u8>, u32)> =
-            scripts.iter().map(|(name, text)| (format!("bin/{name}"), format!("#!/bin/sh\n{text}\n").into_bytes(), 0o755)).collect();
+        let files: Vec<(String, Vec<u8>, u32)> = scripts
+            .iter()
+            .map(|(name, text)| (format!("bin/{name}"), format!("#!/bin/sh\n{text}\n").into_bytes(), 0o755))
+            .collect();
         Installation { steps, ..self.installation(version, Format::TarGz, tar_gz(&files)) }
     }
 
@@ -181,13 +198,19 @@ pub fn process(args: &[&str]) -> Step {
     step("process", Action::Process { run: "bin/serve".to_owned(), args, stop_grace_seconds: 5 })
 }
 
-pub fn http_health() -> Option<Health> {
-    Some(Health {
-        probe: HealthProbe::Http { url: "http://127.0.0.1:{{ port }}/ready".to_owned() },
-        interval_seconds: 1,
-        min_healthy_seconds: 0,
-        healthy_deadline_seconds: 20,
-    })
+pub fn health(probe: HealthProbe) -> Health {
+    Health { probe, interval_seconds: 1, min_healthy_seconds: 0, healthy_deadline_seconds: 20 }
+}
+
+pub fn http_health() -> Health {
+    health(HealthProbe::Http { url: "http://127.0.0.1:{{ port }}/ready".to_owned() })
+}
+
+/// What a service of ours answers.
+pub async fn get(port: &str, path: &str) -> Result<String, reqwest::Error> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    client.get(format!("http://127.0.0.1:{port}{path}")).send().await?.text().await
 }
 
 /// A port that was free a moment ago.

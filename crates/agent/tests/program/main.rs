@@ -33,16 +33,8 @@ async fn agent(given_at: &str, crash_after: u32) -> ExitCode {
     let Given { server, root, token, trust, die_with_parent, stop_services_on_exit } =
         serde_json::from_slice(&given).expect("a configuration");
     crash::after(crash_after);
-    let config = Config {
-        server,
-        root,
-        token,
-        trust,
-        die_with_parent,
-        stop_services_on_exit,
-        poll_seconds: 5,
-        step_program: Vec::new(),
-    };
+    let config =
+        Config { server, root, token, trust, die_with_parent, stop_services_on_exit, poll_seconds: 5, step_program: Vec::new() };
     let ended = async {
         let mut signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).expect("signals");
         signal.recv().await;

@@ -134,7 +134,7 @@ impl Metric {
             detail: String::new(),
         };
         match reading {
-            Reading::Value(value) => self.compare(*value, &format!("{} is {}", self.name, number(*value)), blank),
+            Reading::Value(value) => self.compare(*value, &number(*value), blank),
             Reading::Counters { numerator, denominator } => self.growth(before, (*numerator, *denominator), blank),
             Reading::NoData | Reading::Checked { .. } => Measurement { detail: "no data".into(), ..blank },
             Reading::Error(why) => Measurement { status: Status::Error, detail: why.clone(), ..blank },

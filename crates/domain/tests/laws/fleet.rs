@@ -24,10 +24,10 @@ pub enum Manner {
     Late { seconds: u32 },
     /// Its `once` step began and nobody saw its end.
     Unsure,
-    /// Says that it is healthy, with the old package.
+    /// Says that it is healthy, with another package.
     Lies,
     /// Refuses the order.
-    Refuses,
+    Refuses { seconds: u32 },
 }
 
 impl Manner {
@@ -42,7 +42,7 @@ impl Manner {
             "late" => Manner::Late { seconds },
             "unsure" => Manner::Unsure,
             "lies" => Manner::Lies,
-            "refuses" => Manner::Refuses,
+            "refuses" => Manner::Refuses { seconds },
             other => panic!("no manner {other}"),
         }
     }
@@ -111,14 +111,14 @@ impl Fleet {
                 }
                 Some(_) | None => vec![begun, (3_000, healthy)],
             },
-            Manner::Lies => vec![begun, (3_000, Report { attested: has("1.0"), ..report(given, Outcome::Healthy, all) })],
-            Manner::Refuses => vec![end(1_000, Outcome::Refused, vec![], "generation_low: generation 1 is below 7")],
+            Manner::Lies => vec![begun, (3_000, Report { attested: has("0.9"), ..report(given, Outcome::Healthy, all) })],
+            Manner::Refuses { seconds } => vec![end(i64::from(seconds) * 1_000, Outcome::Refused, vec![], "generation_low: generation 1 is below 7")],
         }
     }
 
     fn to_have(&mut self, given: &Given<'_>) -> BTreeMap<Name, Attested> {
         let has = has(given.plan.installations[0].version.as_str());
-        if !matches!(self.manner(given), Manner::Silent | Manner::Hangs | Manner::Fails | Manner::Lies | Manner::Refuses) {
+        if !matches!(self.manner(given), Manner::Silent | Manner::Hangs | Manner::Fails | Manner::Lies | Manner::Refuses { .. }) {
             self.attested.insert(given.target.clone(), has.clone());
         }
         has

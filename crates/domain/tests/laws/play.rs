@@ -20,8 +20,8 @@ use crate::world::{born, id};
 
 /// How often a deployment may have something to do at one instant without any news from outside.
 const DO_MAX: usize = 40;
-/// How far a play goes.
-const END_MS: Millis = 40_000_000;
+/// How far a play goes: two days, which is more than a daily window can make it wait.
+const END_MS: Millis = 2 * 86_400_000;
 
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
@@ -90,6 +90,7 @@ impl Play {
 
     /// Plays on until nothing more comes by itself; what it then waits on, if it is not over.
     pub fn run(&mut self) -> Option<Waiting> {
+        self.turn_to(self.now_ms);
         loop {
             let waiting = self.settle();
             match self.next_instant(waiting.as_ref()) {
@@ -101,6 +102,7 @@ impl Play {
 
     fn turn_to(&mut self, at_ms: Millis) {
         self.now_ms = at_ms;
+        self.freeze = self.freeze.take().filter(|freeze| at_ms < freeze.until_ms);
         if let Some(back) = &mut self.back {
             back.now_ms = at_ms;
         }
@@ -124,7 +126,10 @@ impl Play {
                 self.freeze = freeze;
             }
             Act::Admission(reasons) => self.admission = reasons,
-            Act::Mend => self.fleet.mended = true,
+            Act::Mend => {
+                let back = self.back.as_mut().map(|back| &mut back.fleet);
+                [&mut self.fleet, &mut self.back_fleet].into_iter().chain(back).for_each(|fleet| fleet.mended = true);
+            }
         }
     }
 
@@ -147,6 +152,7 @@ impl Play {
         if let Some(back) = &mut self.back {
             back.deliver();
         }
+        self.settle_back();
         let later = self.mail.split_off(&(self.now_ms + 1, 0));
         for report in std::mem::replace(&mut self.mail, later).into_values() {
             self.ask(&Command::Report(Box::new(report.clone())));
@@ -220,7 +226,8 @@ impl Play {
     fn settle_back(&mut self) {
         if let Some(back) = &mut self.back {
             back.settle();
-            self.lines.extend(back.lines.drain(..).map(|line| line.replace("  ", " | ")));
+            let lines = back.lines.drain(..).map(|line| format!("{}  | {}", &line[..5], &line[7..]));
+            self.lines.extend(lines);
         }
     }
 

@@ -134,8 +134,10 @@ pub async fn commits_stop_when_told_to(world: &World) {
     assert_eq!(store.head().await.expect("it is read"), 2);
     store.stop_after(None);
     made(store, vec![change("C", 0, &["one"])]).await;
-    store.stop_after(Some(0));
-    let lost = store.commit(commit(vec![change("D", 0, &["one"])])).await;
+    // The same when each comes in a group of its own.
+    store.stop_after(Some(1));
+    made(store, vec![change("D", 0, &["one"])]).await;
+    let lost = store.commit(commit(vec![change("E", 0, &["one"])])).await;
     assert!(matches!(lost, Err(CommitError::Stopped)), "{lost:?}");
 }
 

@@ -62,6 +62,17 @@ pub async fn a_backup_is_whole(world: &World) {
     assert!(matches!(nowhere, Fault::Database(_)), "{nowhere}");
 }
 
+pub async fn a_lost_connection_is_replaced(world: &World) {
+    for version in 0..5 {
+        if !world.is_sqlite() {
+            let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            world.raw(others).await;
+        }
+        made(&world.store, vec![change("A", version, &["moved"])]).await;
+        assert_eq!(kinds(&world.store, "A").await.len() as u64, version + 1);
+    }
+}
+
 pub async fn the_description_has_no_password(world: &World) {
     let told = world.store.describe();
     assert!(told.starts_with(if world.is_sqlite() { "SQLite 3." } else { "PostgreSQL " }), "{told}");

@@ -75,6 +75,7 @@ on_both! {
     keeping::a_closed_store_refuses_and_a_reopened_one_remembers,
     keeping::a_database_of_a_newer_program_is_refused,
     keeping::a_backup_is_whole,
+    keeping::a_lost_connection_is_replaced,
     keeping::the_description_has_no_password,
     crash::what_was_acknowledged_survives_a_kill,
 }

@@ -144,8 +144,8 @@ impl Deployment {
     fn enter(&self, plan: &Plan, wave: &Wave, evidence: &Evidence<'_>, now_ms: Millis) -> Next {
         // Going back is exempt from freezes.
         if let (Some(freeze), Purpose::Forward) = (evidence.freeze, self.purpose) {
-            let reason = format!("freeze \"{}\" is in force; the wave in flight has finished", freeze.name);
-            return Next::Do(vec![Event::Paused { by: "the freeze".into(), reason, freeze: Some(freeze.id.clone()) }]);
+            let by = format!("freeze \"{}\"", freeze.name);
+            return Next::Do(vec![Event::Paused { by, reason: "no further wave begins".into(), freeze: Some(freeze.id.clone()) }]);
         }
         match self.ask(plan, now_ms) {
             Asked::Next(next) => next,
@@ -189,7 +189,7 @@ impl Deployment {
         let healthy = of_wave().filter(|progress| good(progress)).count() as u32;
         // All failed within a generous budget is failure all the same: at least one success is required before it goes further.
         if failed > 0 && !self.targets.values().any(good) {
-            let reason = format!("no target has succeeded up to wave {}; {}", self.wave + 1, self.first_failure());
+            let reason = format!("no target has succeeded by the end of wave {}; {}", self.wave + 1, self.first_failure());
             return Next::Do(vec![self.failing(plan, reason)]);
         }
         Next::Do(vec![Event::WaveHealthy { wave: self.wave, healthy, failed }])
@@ -210,7 +210,7 @@ impl Deployment {
             events.push(self.succeeded());
         } else if events.is_empty() {
             // Succeeded means every target; what the budget forgave must be made good or taken out by a person.
-            let question = "retry or exclude them; success means every target of the frozen set".into();
+            let question = "try again, or exclude? Success means every target of the frozen set".into();
             return wait(self.asking().unwrap_or(WaitingOn::Answer { targets: missing, question }), None);
         }
         Next::Do(events)
@@ -311,7 +311,10 @@ impl Deployment {
         let failed =
             self.targets.values().filter(|progress| progress.state.is_failure()).min_by_key(|progress| progress.changed_at_ms);
         failed.map_or_else(String::new, |progress| {
-            format!("{}: {}", progress.target, progress.detail.as_deref().unwrap_or(progress.state.as_str()))
+            match &progress.detail {
+                Some(detail) => format!("{}: {detail}", progress.target),
+                None => format!("{} {}", progress.target, progress.state.phrase()),
+            }
         })
     }
 
@@ -377,7 +380,7 @@ impl Deployment {
         match evidence.fallback {
             Some(State::Succeeded) => Next::Do(vec![Event::FellBack]),
             Some(state) if state.is_terminal() => {
-                Next::Do(vec![Event::FallbackFailed { reason: format!("the plan back is {}", state.as_str().replace('_', " ")) }])
+                Next::Do(vec![Event::FallbackFailed { reason: format!("the plan back {}", state.phrase()) }])
             }
             Some(_) | None => wait(WaitingOn::Fallback { deployment: self.fallback_id() }, None),
         }

@@ -40,6 +40,7 @@ impl Deployment {
                 self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).outcome = Some(outcome);
                 let word = if *passed { "passed" } else { "failed" };
                 let side = if self.phase == Phase::Entry { "before" } else { "after" };
+                let sentence = super::event::without_name(name, sentence);
                 self.decided_by.push(format!("{name} {word} {side} wave {}: {sentence}", self.wave + 1));
             }
             Event::WaveStarted { ordered, already_current, .. } => {

@@ -209,7 +209,7 @@ impl Deployment {
             | TargetState::Healthy
             | TargetState::Excluded
             | TargetState::AlreadyCurrent => {
-                Err(Refusal::state_forbids(target, progress.state.as_str(), "try again", "only a target that failed can"))
+                Err(not_now(progress, "try again", "only a target that failed can"))
             }
         }
     }
@@ -260,7 +260,7 @@ impl Deployment {
         let progress = self.changeable(target)?;
         if progress.state.is_in_flight() || progress.state.is_good() {
             let remedy = "wait for its end; a target that is well needs no exclusion";
-            return Err(Refusal::state_forbids(target, progress.state.as_str(), "be excluded", remedy));
+            return Err(not_now(progress, "be excluded", remedy));
         }
         Ok(vec![Event::TargetExcluded { target: target.clone(), by: by.to_owned(), reason: reason.to_owned() }])
     }
@@ -274,9 +274,10 @@ impl Deployment {
             }
             (Answer::Ran, Some(step)) => (step.index.saturating_add(1), format!("step \"{}\" has run", step.name)),
             (Answer::RunAgain, Some(step)) => (step.index, format!("step \"{}\" has not run", step.name)),
-            (Answer::Ran | Answer::RunAgain, None) | (Answer::Failed, _) => {
-                return Err(Refusal::state_forbids(target, progress.state.as_str(), "be answered for so", "no step of it is in doubt"));
+            (Answer::Ran | Answer::RunAgain, None) => {
+                return Err(not_now(progress, "be answered for", "no step of it is in doubt"));
             }
+            (Answer::Failed, _) => return Err(not_now(progress, "be declared failed", "it asks no question; retry or exclude it")),
         };
         self.not_frozen()?;
         Ok(vec![self.retry(progress, start_at, by, &reason)])
@@ -359,7 +360,7 @@ impl Deployment {
     }
 
     fn forbids(&self, command: &str, remedy: &str) -> Refusal {
-        Refusal::state_forbids(&self.id, &self.state.as_str().replace('_', " "), command, remedy)
+        Refusal::new(Code::StateForbids, format!("{} {} and cannot {command}", self.id, self.state.phrase()), remedy)
     }
 
     /// The fallback's id, which is also how often there can be one.
@@ -373,6 +374,10 @@ fn runs_once(plan: &Plan, progress: &TargetProgress, report: &StepReport) -> boo
     let target = plan.targets().map(|(_, target)| target).find(|target| target.name == progress.target);
     let step = target.and_then(|target| plan.steps_of(target).nth(report.index));
     step.is_some_and(|(_, step)| step.class() != Class::Idempotent)
+}
+
+fn not_now(progress: &TargetProgress, command: &str, remedy: &str) -> Refusal {
+    Refusal::new(Code::StateForbids, format!("{} {} and cannot {command}", progress.target, progress.state.phrase()), remedy)
 }
 
 /// Whether steps as reported are further than those known; reports may overtake each other.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Held, State, TargetState, Then};
 use crate::Millis;
 use crate::deployment::order::{AttemptId, StepReport};
-use crate::gate::Measurement;
+use crate::gate::{Measurement, Status};
 use crate::ids::{Digest, Id, Name, Version};
 
 /// An order given.
@@ -93,32 +93,40 @@ impl Event {
             Event::Held { held, .. } => held.on.sentence(),
             Event::Started { generation } => format!("admitted and started as generation {generation}"),
             Event::Expired { reason } => format!("can no longer start: {reason}"),
-            Event::GateOpened { name, .. } => format!("gate {name} opened for asking"),
+            Event::GateOpened { name, .. } => format!("gate {name} opened"),
             Event::GateApproved { by, .. } => format!("{by} said yes at the gate"),
-            Event::Measured { measurement, .. } => format!("measured {}", measurement.detail),
-            Event::GateClosed { name, passed: true, sentence, .. } => format!("gate {name} passed, {sentence}"),
-            Event::GateClosed { name, sentence, .. } => format!("gate {name} failed, {sentence}"),
+            Event::Measured { measurement, .. } => match measurement.status {
+                Status::Error => format!("could not measure: {}", measurement.detail),
+                Status::Successful | Status::Failed | Status::Inconclusive => format!("measured: {}", measurement.detail),
+            },
+            Event::GateClosed { name, passed, sentence, .. } => {
+                let word = if *passed { "passed" } else { "failed" };
+                format!("gate {name} {word}: {}", without_name(name, sentence))
+            }
             Event::WaveStarted { wave, ordered, already_current } => {
-                format!("wave {} began: {} ordered, {} already current", wave + 1, ordered.len(), already_current.len())
+                format!("wave {} began: {}", wave + 1, numbers(&[(ordered.len(), "ordered"), (already_current.len(), "already current")]))
             }
             Event::TargetReported { target, state, detail, .. } => {
-                let why = detail.as_deref().map(|detail| format!(", {detail}")).unwrap_or_default();
-                format!("{target} is {}{why}", state.as_str().replace('_', " "))
+                let why = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
+                format!("{target} {}{why}", state.phrase())
             }
             Event::TargetsOverdue { targets, state, detail } => {
-                format!("{} {}, {detail}", few(targets), state.as_str().replace('_', " "))
+                format!("{}: {detail}", few(targets, *state))
             }
+            Event::WaveHealthy { wave, healthy, failed: 0 } => format!("wave {} is up: {healthy} healthy", wave + 1),
             Event::WaveHealthy { wave, healthy, failed } => {
-                format!("wave {} is up: {healthy} healthy, {failed} failed", wave + 1)
+                format!("wave {} has ended within the budget: {}", wave + 1, numbers(&[(*healthy as usize, "healthy"), (*failed as usize, "failed")]))
             }
             Event::WaveCompleted { wave } => format!("wave {} is complete", wave + 1),
-            Event::Paused { by, reason, .. } if reason.is_empty() => format!("paused by {by}"),
-            Event::Paused { by, reason, .. } => format!("paused by {by}: {reason}"),
+            Event::Paused { by, reason, .. } => because(format!("paused by {by}"), reason),
             Event::Resumed { by } => format!("resumed by {by}"),
-            Event::TargetRetried { target, by, reason, .. } => format!("{target} tries again, asked by {by}: {reason}"),
+            Event::TargetRetried { target, by, reason, .. } => because(format!("{target} tries again, as {by} asked"), reason),
             Event::TargetExcluded { target, by, reason } => format!("{target} was excluded by {by}: {reason}"),
             Event::TargetFailed { target, by } => format!("{by} decided that {target} has failed"),
-            Event::Failing { reason, by: Some(by), .. } => format!("stopped by {by}: {reason}"),
+            Event::Failing { reason, by: Some(by), then: Then::FallBack | Then::FallBackAnyway } => {
+                because(format!("taken back by {by}"), reason)
+            }
+            Event::Failing { reason, by: Some(by), .. } => because(format!("stopped by {by}"), reason),
             Event::Failing { reason, .. } => format!("failing: {reason}"),
             Event::FallbackStarted { deployment } => format!("falling back with {deployment}"),
             Event::FellBack => "fell back".into(),
@@ -171,12 +179,28 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// Up to three names with their verb: `web-1 is`, `web-1, web-2, web-3 and 4 more are`.
-fn few(names: &[Name]) -> String {
+/// The numbers that are not 0, or the first: `2 ordered, 1 already current`.
+fn numbers(numbers: &[(usize, &str)]) -> String {
+    let some = numbers.iter().filter(|(count, _)| *count > 0);
+    let shown = some.map(|(count, word)| format!("{count} {word}")).collect::<Vec<_>>().join(", ");
+    if shown.is_empty() { "nothing to do".into() } else { shown }
+}
+
+/// What happened, and why if somebody said so.
+fn because(what: String, reason: &str) -> String {
+    if reason.trim().is_empty() { what } else { format!("{what}: {reason}") }
+}
+
+/// The sentence of a gate, which begins with its name where it stands alone.
+pub(super) fn without_name<'a>(name: &str, sentence: &'a str) -> &'a str {
+    sentence.strip_prefix(name).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(sentence)
+}
+
+/// Up to three names with what became of them: `web-1 timed out`, `web-1, web-2, web-3 and 4 more are unreachable`.
+fn few(names: &[Name], state: TargetState) -> String {
     let shown = names.iter().take(3).map(Name::as_str).collect::<Vec<_>>().join(", ");
-    match names.len() {
-        1 => format!("{shown} is"),
-        0..=3 => format!("{shown} are"),
-        count => format!("{shown} and {} more are", count - 3),
-    }
+    let more = if names.len() > 3 { format!(" and {} more", names.len() - 3) } else { String::new() };
+    let phrase = state.phrase();
+    let phrase = if names.len() > 1 { phrase.replacen("is ", "are ", 1) } else { phrase.to_owned() };
+    format!("{shown}{more} {phrase}")
 }

@@ -79,6 +79,27 @@ impl State {
         matches!(self, State::Running | State::Paused | State::Baking | State::Failing | State::FallingBack)
     }
 
+    /// What a deployment is or has done, after its id.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            State::Planned => "is planned",
+            State::AwaitingApproval => "awaits approval",
+            State::Scheduled => "is scheduled",
+            State::Queued => "is queued",
+            State::Running => "is running",
+            State::Paused => "is paused",
+            State::Baking => "is baking",
+            State::Failing => "is failing",
+            State::FallingBack => "is falling back",
+            State::Succeeded => "has succeeded",
+            State::Failed => "has failed",
+            State::FellBack => "has fallen back",
+            State::FallbackFailed => "has failed, as has its way back,",
+            State::Cancelled => "was cancelled",
+            State::Expired => "has expired",
+        }
+    }
+
     /// Its name in JSON and in lists.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -159,6 +180,23 @@ impl TargetState {
             TargetState::AlreadyCurrent => "already_current",
             TargetState::Cancelled => "cancelled",
             TargetState::Unknown => "unknown",
+        }
+    }
+
+    /// What became of a target, after its name.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            TargetState::Pending => "is pending",
+            TargetState::Ordered => "is ordered",
+            TargetState::InProgress => "is in progress",
+            TargetState::Healthy => "is healthy",
+            TargetState::Failed => "failed",
+            TargetState::TimedOut => "timed out",
+            TargetState::Unreachable => "is unreachable",
+            TargetState::Excluded => "is excluded",
+            TargetState::AlreadyCurrent => "is current already",
+            TargetState::Cancelled => "was cancelled",
+            TargetState::Unknown => "is in doubt",
         }
     }
 

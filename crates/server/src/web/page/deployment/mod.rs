@@ -90,6 +90,10 @@ fn may_authorise(chrome: &Chrome, view: &DeploymentPage) -> bool {
     chrome.may(Permission::Authorise, Some(&it.application), Some(&it.environment))
 }
 
+fn home(id: &Id) -> String {
+    format!("/deployments/{id}")
+}
+
 fn path(id: &Id, rest: &str) -> String {
     format!("/deployments/{id}/{rest}")
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tidegate_domain::deployment::order::StepState;
 use tidegate_domain::deployment::rollout::{State, TargetProgress, TargetState};
 
-use super::{DeploymentPage, may_deploy, path};
+use super::{DeploymentPage, home, may_deploy, path};
 use crate::web::form::{Act, Need, Weight, hidden, reason};
 use crate::web::layout::{Chrome, section};
 use crate::web::refusal::not_offered;
@@ -42,7 +42,7 @@ fn question(chrome: &Chrome, view: &DeploymentPage, target: &TargetProgress) -> 
                 strong { (target.target) } ": did step "
                 @if let Some(step) = step { strong { (step.name) } " of " (step.component) } @else { "it was at" }
                 " run? The agent was away while it ran. It must not run twice, so nothing goes on by itself. "
-                a href={ (path(id, "")) "?target=" (target.target) "#one" } { "Its log" }
+                a href={ (home(id)) "?target=" (target.target) "#one" } { "Its log" }
             }
             @if let Some(detail) = &target.detail { p.small.muted { (detail) } }
             @if may_deploy(chrome, view) {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 use tidegate_domain::deployment::rollout::{TargetProgress, TargetState};
 
-use super::{Asked, DeploymentPage, path};
+use super::{Asked, DeploymentPage, home};
 use crate::web::bar::number;
 use crate::web::layout::section_with;
 use crate::web::state;
@@ -53,7 +53,7 @@ fn link(view: &DeploymentPage, asked: &Asked) -> String {
     said.extend((asked.from > 0).then(|| format!("from={}", asked.from)));
     said.extend(asked.target.as_ref().map(|target| format!("target={target}")));
     let mark = if said.is_empty() { "" } else { "?" };
-    format!("{}{mark}{}", path(&view.detail.deployment.id, "").trim_end_matches('/'), said.join("&"))
+    format!("{}{mark}{}", home(&view.detail.deployment.id), said.join("&"))
 }
 
 fn filters(view: &DeploymentPage) -> Markup {

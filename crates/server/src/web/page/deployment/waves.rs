@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 use tidegate_domain::deployment::rollout::{Phase, TargetProgress, TargetState};
 
 use super::gates::gates;
-use super::{DeploymentPage, path};
+use super::{DeploymentPage, home};
 use crate::web::bar::{Counts, number, words};
 use crate::web::layout::Chrome;
 use crate::web::state::{self, Tone, glyph};
@@ -63,7 +63,7 @@ fn wave(view: &DeploymentPage, index: u32, targets: &[&TargetProgress]) -> Marku
     html! {
         li.wave.current[moving] id={ "wave-" (index) } aria-current=[moving.then_some("step")] {
             h3 {
-                a href={ (path(&it.id, "")) "?wave=" (index) "#targets" } { "Wave " (index + 1) }
+                a href={ (home(&it.id)) "?wave=" (index) "#targets" } { "Wave " (index + 1) }
                 span.small.muted { " " (number(targets.len() as u64)) @if targets.len() == 1 { " target" } @else { " targets" } }
             }
             @if dense { (field(targets)) } @else { (squares(view, targets)) }
@@ -94,7 +94,7 @@ fn squares(view: &DeploymentPage, targets: &[&TargetProgress]) -> Markup {
         div.squares {
             @for target in targets {
                 @let word = state::target(target.state).word;
-                a id={ "t-" (target.target) } href={ (path(&it.id, "")) "?target=" (target.target) "#one" }
+                a id={ "t-" (target.target) } href={ (home(&it.id)) "?target=" (target.target) "#one" }
                     title={ (target.target) ": " (word) } aria-label={ (target.target) ": " (word) } { (square(target.state, size)) }
             }
         }
