@@ -11,11 +11,10 @@ mod check;
 mod client;
 mod clock;
 mod courier;
-#[cfg_attr(feature = "crash", allow(missing_docs))]
-#[cfg(feature = "crash")]
-pub mod crash;
 #[cfg(not(feature = "crash"))]
 mod crash;
+#[cfg(feature = "crash")]
+pub mod crash;
 mod driver;
 mod durable;
 mod environment;

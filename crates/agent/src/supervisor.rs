@@ -27,6 +27,9 @@ pub const GRACE: Duration = Duration::from_secs(5);
 /// How long output is awaited from processes that left the session and still hold the pipe.
 const DRAIN: Duration = Duration::from_secs(1);
 
+/// Between the signals that a host sends to all processes when it goes down.
+const TOGETHER: Duration = Duration::from_millis(200);
+
 const RESULT: &str = "result.json";
 /// What the program wrote, below the launch folder.
 pub const OUTPUT: &str = "output";
@@ -91,6 +94,10 @@ impl Supervisor<'_> {
                         self.end(&mut child).await
                     }
                 };
+                if why.is_none() && killed(&status) && tokio::time::timeout(TOGETHER, cancel.recv()).await.is_ok() {
+                    // The host ends everything at once; the program was only the first to go.
+                    why = Some(StepState::Cancelled);
+                }
                 self.end_leftovers();
                 let _ = drained.recv_timeout(DRAIN);
                 self.ended(status?, why, began.elapsed())
@@ -100,6 +107,7 @@ impl Supervisor<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Starts the program with both its streams going to the output.
     fn spawn(&self) -> io::Result<(Child, mpsc::Receiver<()>)> {
         let child_folder = child_folder(self.folder);
         let program = self.program.clone();
@@ -157,6 +165,10 @@ impl Supervisor<'_> {
         };
         Ended { state, exit_code, took_ms, detail }
     }
+}
+
+fn killed(status: &io::Result<ExitStatus>) -> bool {
+    status.as_ref().is_ok_and(|status| status.signal().is_some())
 }
 
 /// Keeps the first part of what comes, says that it was cut, and reads the rest into nothing so that the program is not blocked.

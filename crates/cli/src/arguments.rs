@@ -6,7 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_domain::{Id, Name, Refusal, Version};
 
 use crate::command::{
-    agent, apply, artifact, audit, change, deployment, freeze, list, login, plan, release, sample, schema, server, target, token, watch,
+    agent, apply, artifact, audit, change, demo, deployment, freeze, list, login, plan, release, sample, schema, server, target,
+    token, watch,
 };
 use crate::ending::EXIT_CODES;
 
@@ -28,7 +29,14 @@ pub struct Cli {
 #[command(next_help_heading = "Global options")]
 pub struct Global {
     /// Where the server is.
-    #[arg(long, global = true, env = "TIDEGATE_SERVER", default_value = "http://127.0.0.1:7400", value_name = "URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "TIDEGATE_SERVER",
+        default_value = "http://127.0.0.1:7400",
+        value_name = "URL",
+        hide_env_values = true
+    )]
     pub server: String,
     /// The token to show; else `$TIDEGATE_TOKEN`, else what `tidegate login` keeps. For `agent`: its enrolment token.
     // Not read from the environment here: an agent must not take a person's token for its own.
@@ -56,6 +64,8 @@ pub enum Format {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Watch a release go from plan to production on this host, with nothing installed.
+    Demo(demo::Demo),
     /// Run the server.
     Server(server::Server),
     /// Run the agent of one target.
@@ -105,6 +115,12 @@ pub enum Command {
     Login(login::Login),
     /// Show who the token belongs to.
     Whoami(login::WhoAmI),
+    /// Make a one-time sign-in link for a person.
+    LoginLink(server::LoginLink),
+    /// Copy everything a server keeps into a new folder.
+    Backup(server::Backup),
+    /// Put a backup into a new data folder, and walk its history.
+    Restore(server::Restore),
     /// Print shell completions.
     Completions(schema::Completions),
     /// Supervise one step of an agent.

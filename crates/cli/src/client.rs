@@ -184,8 +184,9 @@ fn idempotency_key() -> Result<HeaderValue, Ending> {
 
 async fn understood<T: DeserializeOwned>(response: Response) -> Result<Answer<T>, Ending> {
     let body = bounded(accepted(response).await?).await?;
-    let value = serde_json::from_str(&body)
-        .map_err(|error| anyhow::anyhow!("the server's answer is not understood ({error}); are its version and this one the same?"))?;
+    let value = serde_json::from_str(&body).map_err(|error| {
+        anyhow::anyhow!("the server's answer is not understood ({error}); are its version and this one the same?")
+    })?;
     Ok(Answer { body, value })
 }
 

@@ -75,14 +75,17 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), En
         let before = files.len();
         for entry in entries {
             let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            let definitions = entry.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|it| extension == *it));
+            let definitions =
+                entry.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|it| extension == *it));
             if !hidden && (entry.is_dir() || definitions) {
                 collect(&entry, depth + 1, files)?;
             }
         }
         if depth == 0 && files.len() == before {
             let what = format!("there is no .yaml, .yml or .json file below {}", path.display());
-            return Err(Refusal::new(Code::NotFound, what, "name the folder with the definitions").at(path.display().to_string()).into());
+            return Err(Refusal::new(Code::NotFound, what, "name the folder with the definitions")
+                .at(path.display().to_string())
+                .into());
         }
     }
     if files.len() > FILES_MAX {

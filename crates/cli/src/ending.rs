@@ -65,6 +65,16 @@ impl From<anyhow::Error> for Ending {
     }
 }
 
+impl From<tidegate_server::No> for Ending {
+    fn from(no: tidegate_server::No) -> Ending {
+        match no {
+            tidegate_server::No::Refused(refusal) => refusal.into(),
+            tidegate_server::No::NotAdmitted(reasons) => Ending::Refused(Box::new(Problem::not_admitted(reasons))),
+            tidegate_server::No::Fault(fault) => Ending::Fault(fault.into()),
+        }
+    }
+}
+
 impl From<std::io::Error> for Ending {
     fn from(error: std::io::Error) -> Ending {
         if error.kind() == std::io::ErrorKind::BrokenPipe { Ending::NobodyListens } else { Ending::Fault(error.into()) }

@@ -5,6 +5,7 @@ mod client;
 mod clock;
 mod command;
 mod definitions;
+mod demo;
 mod ending;
 mod output;
 mod text;

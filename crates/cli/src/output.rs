@@ -113,7 +113,8 @@ impl Output {
             Ending::Input(refusal) => format!("{head} {}", harmless(&text::problem::refusal(refusal))),
             Ending::Files(marked) => {
                 let one = |marked: &Marked| {
-                    let snippet = if marked.snippet.is_empty() { String::new() } else { format!("\n{}", harmless(&marked.snippet)) };
+                    let snippet =
+                        if marked.snippet.is_empty() { String::new() } else { format!("\n{}", harmless(&marked.snippet)) };
                     format!("{head} {}{snippet}\n", harmless(&text::problem::refusal(&marked.refusal)))
                 };
                 let count = if marked.len() == 1 { "1 refusal".to_owned() } else { format!("{} refusals", marked.len()) };
@@ -150,7 +151,9 @@ fn unreachable(ending: &Ending) -> Refusal {
 
 /// The text without characters that steer a terminal or reorder what is read.
 pub fn harmless(text: &str) -> String {
-    let steers = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c);
+    let steers = |c: char| {
+        (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c) || ('\u{2066}'..='\u{2069}').contains(&c)
+    };
     text.chars().map(|c| if steers(c) { '·' } else { c }).collect()
 }
 

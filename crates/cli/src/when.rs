@@ -90,7 +90,9 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, seconds) in [("30d", Some(2_592_000)), ("8h", Some(28_800)), ("90m", Some(5_400)), ("0s", None), ("-1h", None), ("x", None)] {
+        for (text, seconds) in
+            [("30d", Some(2_592_000)), ("8h", Some(28_800)), ("90m", Some(5_400)), ("0s", None), ("-1h", None), ("x", None)]
+        {
             assert_eq!(super::seconds(text).ok(), seconds, "{text}");
         }
     }

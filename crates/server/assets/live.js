@@ -106,8 +106,7 @@ function listen(address) {
     // A refused stream is not tried again by the browser; the page tries, gently.
     if (stream.readyState === EventSource.CLOSED) setTimeout(() => { stream.close(); listen(address); }, 5000);
   };
-  stream.onmessage = ask;
-  for (const name of (document.body.dataset.events ?? "event").split(" ")) stream.addEventListener(name, ask);
+  stream.addEventListener("entry", ask);
 }
 
 // --- Clocks: the same words as the server's.

@@ -50,6 +50,8 @@ pub struct Settings {
     pub data: PathBuf,
     /// How browsers and agents reach it.
     pub public_url: String,
+    /// The zone in which pages show times.
+    pub zone: String,
     /// Whether check gates may run commands on this host.
     pub commands: Commands,
 }

@@ -25,6 +25,7 @@ mod release;
 mod router;
 mod secret;
 mod start;
+mod today;
 pub mod web;
 
 pub use problem::{Fault, No};

@@ -51,7 +51,7 @@ impl Running {
     /// Ends it: no more requests, no more decisions, then the store.
     pub async fn stop(self) {
         // Whoever listens for the end has gone already if nobody hears this.
-        drop(self.stop.send(true));
+        let _ = self.stop.send(true);
         for task in self.tasks {
             drop(task.await);
         }
@@ -86,9 +86,15 @@ pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<
         settings: Settings {
             data: config.data.clone(),
             public_url,
+            zone: zone(),
             commands: if config.allow_commands { Commands::Allowed } else { Commands::Refused },
         },
     }))
+}
+
+/// The machine's zone; UTC where it has none.
+fn zone() -> String {
+    jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()
 }
 
 /// One TLS provider for the whole process.

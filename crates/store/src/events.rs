@@ -72,6 +72,13 @@ impl Store {
         Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?)
     }
 
+    /// How many events a stream has; 0 if it has none.
+    pub async fn stream_version(&self, stream: &Stream) -> Result<u64, Fault> {
+        let sql = "SELECT version FROM streams WHERE stream = $1";
+        let rows = self.reads().rows(sql, vec![Bind::from(stream.to_string())]).await?;
+        Ok(rows.first().map(|row| row.count(0)).transpose()?.unwrap_or(0))
+    }
+
     async fn events(&self, sql: &'static str, binds: Vec<Bind>) -> Result<Vec<EventRow>, Fault> {
         self.reads().rows(sql, binds).await?.iter().map(event_row).collect()
     }

@@ -96,6 +96,11 @@ impl Store {
         self.inner.writer.stop_after(commits);
     }
 
+    /// Whether the allowance of [`Store::stop_after`] is used up.
+    pub fn is_stopped(&self) -> bool {
+        self.inner.writer.is_stopped()
+    }
+
     pub(crate) fn reads(&self) -> &Db {
         &self.inner.read
     }

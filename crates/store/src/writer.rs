@@ -89,6 +89,10 @@ impl Writer {
         self.stop_after.store(commits.map_or(NEVER, |commits| commits as i64), Ordering::SeqCst);
     }
 
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop_after.load(Ordering::SeqCst) == 0
+    }
+
     async fn send(&self, job: Job) -> Result<(), Fault> {
         match tokio::time::timeout(Duration::from_secs(QUEUE_SECONDS), self.queue.send(job)).await {
             Ok(Ok(())) => Ok(()),

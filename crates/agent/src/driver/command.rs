@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use tidegate_domain::deployment::order::StepState;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
@@ -22,7 +23,7 @@ pub enum Run {
     Ended(Ended),
     /// It is certain that it never began.
     NeverRan,
-    /// It began, and nobody saw the end. Nothing of it runs any more.
+    /// It began, and nobody saw the end, or the host ended it unasked. Nothing of it runs any more.
     Lost,
 }
 
@@ -37,7 +38,7 @@ pub async fn run(
     let step_program = agent.step_program.clone();
     launch::prepare(folder, &Launch::Supervise { program, timeout_seconds, step_program: step_program.clone() })?;
     if cancel.is_cancelled() {
-        return collect(folder).await;
+        return collect(folder, cancel).await;
     }
     let mut child = tokio::process::Command::from(launch::command(&step_program, folder)).spawn()?;
     crash::point();
@@ -48,7 +49,7 @@ pub async fn run(
             let _ = tokio::time::timeout(CONFIRM, child.wait()).await;
         }
     }
-    collect(folder).await
+    collect(folder, cancel).await
 }
 
 /// Waits for the end of what an earlier agent started in `folder`, if anything.
@@ -61,7 +62,7 @@ pub async fn attach(folder: &Path, cancel: &CancellationToken) -> io::Result<Run
             () = cancel.cancelled() => end(folder).await?,
         }
     }
-    collect(folder).await
+    collect(folder, cancel).await
 }
 
 /// Asks the supervisor to end its program; ends it itself if the supervisor does not.
@@ -77,9 +78,10 @@ async fn end(folder: &Path) -> io::Result<()> {
 }
 
 /// Says what came of a launch whose supervisor is gone.
-async fn collect(folder: &Path) -> io::Result<Run> {
+async fn collect(folder: &Path, cancel: &CancellationToken) -> io::Result<Run> {
     if let Some(ended) = supervisor::result(folder)? {
-        return Ok(Run::Ended(ended));
+        let unasked = ended.state == StepState::Cancelled && !cancel.is_cancelled();
+        return Ok(if unasked { Run::Lost } else { Run::Ended(ended) });
     }
     if launch::void(folder)? == Fate::NeverStarted {
         return Ok(Run::NeverRan);

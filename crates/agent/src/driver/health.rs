@@ -47,7 +47,12 @@ async fn held(job: &Job<'_>, health: &Health, probe: &Probe) -> End {
         let answer =
             tokio::time::timeout(ASK.min(left), ask(job, probe)).await.unwrap_or_else(|_| Err("no answer in time".into()));
         let now = Instant::now();
-        let news = answer.as_ref().map_or_else(Clone::clone, |()| "well".to_owned());
+        let news = match &answer {
+            Ok(()) => "well".to_owned(),
+            // Cut short by the deadline, this ask says less than the one before.
+            Err(_) if now >= deadline && !last.is_empty() => last.clone(),
+            Err(error) => error.clone(),
+        };
         since = match (answer, since) {
             (Ok(()), Some((since, then))) if then == restarts => Some((since, then)),
             (Ok(()), _) => Some((now, restarts)),

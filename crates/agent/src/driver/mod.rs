@@ -84,6 +84,12 @@ pub struct Until {
 }
 
 impl Until {
+    #[cfg(test)]
+    pub fn never() -> Until {
+        let deadline = Instant::now() + Duration::from_hours(1);
+        Until { deadline, timeout_seconds: 3_600, cancel: CancellationToken::new() }
+    }
+
     /// # Errors
     ///
     /// The end of the step, if its time is over or it is to end.

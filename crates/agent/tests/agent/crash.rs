@@ -78,7 +78,7 @@ async fn story(kill: Kill, point: u32) -> Told {
     let crashed = crashed_before_the_end(&mut world, &order.attempt).await;
     if crashed {
         if kill == Kill::Everything {
-            world.kill_all();
+            world.kill_all().await;
         }
         world.start(0);
     }
@@ -88,7 +88,7 @@ async fn story(kill: Kill, point: u32) -> Told {
         let place = format!("killed at write {point}");
         report = answered(&world, &order, &report, &place).await;
     }
-    assert_same_end(&world, &report, point);
+    assert_same_end(&world, &report, point).await;
     assert_log_is_whole(&world, &order.attempt).await;
     Told { crashed, unknown }
 }
@@ -139,8 +139,9 @@ async fn answered(world: &World, order: &Order, report: &Report, place: &str) ->
     world.server.carry_out(next).await
 }
 
-fn assert_same_end(world: &World, report: &Report, point: u32) {
-    assert_eq!((report.outcome, report.detail.as_deref()), (Outcome::Healthy, None), "killed at write {point}");
+async fn assert_same_end(world: &World, report: &Report, point: u32) {
+    let log = std::fs::read_to_string(world.component().join("log")).unwrap_or_default();
+    assert_eq!((report.outcome, report.detail.as_deref()), (Outcome::Healthy, None), "killed at write {point}: {log}");
     let attested = report.attested.values().next().expect("an installation");
     assert!(attested.complete && attested.version.as_str() == "1.0", "killed at write {point}: {attested:?}");
     let effects = world.effects();
@@ -151,7 +152,7 @@ fn assert_same_end(world: &World, report: &Report, point: u32) {
     assert_eq!(count("effect once"), 1, "killed at write {point}: {effects:#?}");
     assert!(count("begin once DEP-1:web-1:1") <= 1, "killed at write {point}: {effects:#?}");
     let alive = || claimed(&world.component().join("runs")).iter().filter(|(pid, ticks)| is_alive(*pid, *ticks)).count();
-    wait_until("one service runs", || alive() == 1);
+    wait_until("one service runs", || alive() == 1).await;
     let ratchet = std::fs::read_to_string(world.root().join("ratchet.json")).expect("the ratchet");
     assert_eq!(ratchet, r#"{"shop":1}"#);
 }

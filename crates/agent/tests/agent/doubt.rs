@@ -26,9 +26,9 @@ async fn power_cut(class: Class, hold: &str, verify: &str) -> Told {
     let mut world = World::running().await;
     let order = held(&world, class, hold, verify);
     world.server.with(|memory| memory.orders.push(order.clone()));
-    reached(&world, hold);
+    reached(&world, hold).await;
     world.kill().await;
-    world.kill_all();
+    world.kill_all().await;
     std::fs::write(world.folder.path().join("ledger.go"), "").expect("let go");
     world.start(0);
     let report = world.server.end_of(&order.attempt).await;
@@ -45,9 +45,9 @@ fn held(world: &World, class: Class, hold: &str, verify: &str) -> Order {
     world.order(1, 1, vec![world.scripts("1.0", &scripts, vec![unpack(), step, after])])
 }
 
-fn reached(world: &World, hold: &str) {
+async fn reached(world: &World, hold: &str) {
     let line = if hold == "before" { "begin" } else { "effect" };
-    wait_until("the step is held", || world.effects().last().is_some_and(|last| last == line));
+    wait_until("the step is held", || world.effects().last().is_some_and(|last| last == line)).await;
 }
 
 const GREP: &str = r#"grep -q "^effect$" "$LEDGER""#;
@@ -100,7 +100,7 @@ async fn a_step_goes_on_while_the_agent_is_away_and_is_found_again() {
     let mut world = World::running().await;
     let order = held(&world, Class::Once, "before", GREP);
     world.server.with(|memory| memory.orders.push(order.clone()));
-    reached(&world, "before");
+    reached(&world, "before").await;
     world.kill().await;
     world.start(0);
     // Taken up before it ends.
@@ -121,11 +121,11 @@ async fn a_step_that_ended_while_the_agent_was_away_is_not_run_again() {
     let mut world = World::running().await;
     let order = held(&world, Class::Once, "before", GREP);
     world.server.with(|memory| memory.orders.push(order.clone()));
-    reached(&world, "before");
+    reached(&world, "before").await;
     world.kill().await;
     std::fs::write(world.folder.path().join("ledger.go"), "").expect("let go");
     let result = world.root().join("journal/DEP-1_web-1_1/00001-001/result.json");
-    wait_until("the supervisor kept the result", || result.exists());
+    wait_until("the supervisor kept the result", || result.exists()).await;
     world.start(0);
     let report = world.server.end_of(&order.attempt).await;
     assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
@@ -137,7 +137,7 @@ async fn a_program_dies_with_its_supervisor_and_is_then_in_doubt() {
     let world = World::running().await;
     let order = held(&world, Class::Once, "before", GREP);
     world.server.with(|memory| memory.orders.push(order.clone()));
-    reached(&world, "before");
+    reached(&world, "before").await;
     let tried = world.root().join("journal/DEP-1_web-1_1/00001-001");
     let supervisor = claimed(&tried).into_iter().find(|found| !claimed(&tried.join("child")).contains(found));
     signal(supervisor.expect("a supervisor").0, rustix::process::Signal::KILL);

@@ -141,7 +141,7 @@ async fn a_known_attempt_is_answered_and_never_run_again() {
     let order = order(&world, 1, 5);
     assert_eq!(world.server.carry_out(order.clone()).await.outcome, Outcome::Healthy);
     let heard = world.root().join("journal/DEP-1_web-1_1/heard.json");
-    wait_until("the agent knows that it was heard", || heard.exists());
+    wait_until("the agent knows that it was heard", || heard.exists()).await;
     for restart in [false, true] {
         if restart {
             world.kill().await;
@@ -180,7 +180,7 @@ async fn an_order_that_waited_for_its_turn_past_its_time() {
     second.expires_at_ms = NOW_MS + 300;
     world.server.with(|memory| memory.orders.extend([first.clone(), second.clone()]));
     let taken = world.root().join("journal/DEP-1_web-1_2/order.json");
-    wait_until("both are taken on", || taken.exists());
+    wait_until("both are taken on", || taken.exists()).await;
     tokio::time::sleep(std::time::Duration::from_millis(400)).await;
     std::fs::write(world.folder.path().join("ledger.go"), "").expect("let go");
     let report = world.server.end_of(&second.attempt).await;
@@ -251,5 +251,5 @@ async fn a_report_that_is_not_accepted_is_kept_until_it_is_settled() {
     let heard = world.root().join("journal/DEP-1_web-1_1/heard.json");
     assert!(!heard.exists());
     world.server.with(|memory| memory.settled.push(order.attempt.clone()));
-    wait_until("it is settled", || heard.exists());
+    wait_until("it is settled", || heard.exists()).await;
 }

@@ -235,15 +235,11 @@ async fn poll(State(server): State<Server>, headers: HeaderMap, Json(question): 
             let full = !orders.is_empty() || !cancel.is_empty() || !settled.is_empty();
             if full || hold.is_elapsed() || question.wait_seconds == 0 {
                 let (nonce, server_now_ms) = (question.nonce.clone(), memory.now_ms);
-                memory.polls += 1;
-                return Ok(Json(memory.sign(&wire::PollAnswer {
-                    nonce,
-                    target: target(),
-                    server_now_ms,
-                    orders,
-                    cancel,
-                    settled,
-                })));
+                let answer = wire::PollAnswer { nonce, target: target(), server_now_ms, orders, cancel, settled };
+                let signed = memory.sign(&answer);
+                drop(memory);
+                server.with(|memory| memory.polls += 1);
+                return Ok(Json(signed));
             }
         }
         tokio::select! {

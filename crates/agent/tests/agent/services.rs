@@ -50,7 +50,7 @@ async fn a_program_that_dies_is_started_again() {
     assert_eq!(world.server.carry_out(order(&world, 1, "1.0", &port)).await.outcome, Outcome::Healthy);
     let first = alive(&world);
     let _ = get(&port, "/end").await;
-    wait_until("the first process is gone", || alive(&world) != first);
+    wait_until("the first process is gone", || alive(&world) != first).await;
     assert_eq!(served(&port).await, "1.0");
     assert_eq!(alive(&world).len(), 1);
 }
@@ -70,7 +70,7 @@ async fn a_program_outlives_the_agent_and_is_found_again() {
     // And one that dies while nobody looks is started again.
     world.kill().await;
     let _ = get(&port, "/end").await;
-    wait_until("it is gone", || alive(&world).is_empty());
+    wait_until("it is gone", || alive(&world).is_empty()).await;
     world.start(0);
     assert_eq!(served(&port).await, "1.1");
 }
@@ -82,14 +82,11 @@ async fn a_found_program_that_dies_is_started_again() {
     assert_eq!(world.server.carry_out(order(&world, 1, "1.0", &port)).await.outcome, Outcome::Healthy);
     let first = alive(&world);
     world.kill().await;
-    let polls = world.server.with(|memory| memory.polls);
     world.start(0);
-    world.server.with(|memory| memory.settled.push("DEP-1:web-1:1".into()));
-    let _ = polls;
     let lock = world.root().join("lock");
-    wait_until("the new agent holds the folder", || std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_err()));
+    wait_until("the new agent holds the folder", || std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_err())).await;
     let _ = get(&port, "/end").await;
-    wait_until("the first process is gone", || alive(&world) != first);
+    wait_until("the first process is gone", || alive(&world) != first).await;
     assert_eq!(served(&port).await, "1.0");
 }
 
@@ -142,14 +139,14 @@ async fn an_agent_ends_with_its_parent_and_takes_its_programs_along() {
     let port = free_port();
     assert_eq!(world.server.carry_out(order(&world, 1, "1.0", &port)).await.outcome, Outcome::Healthy);
     world.kill().await;
-    wait_until("the program is gone", || alive(&world).is_empty());
+    wait_until("the program is gone", || alive(&world).is_empty()).await;
 }
 
 #[tokio::test]
 async fn a_second_agent_does_not_start_in_the_same_folder() {
     let mut world = World::running().await;
     let lock = world.root().join("lock");
-    wait_until("the first holds the folder", || std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_err()));
+    wait_until("the first holds the folder", || std::fs::File::open(&lock).is_ok_and(|file| file.try_lock().is_err())).await;
     let first = world.child.take();
     world.start(0);
     let status = world.child.as_mut().expect("a second agent").wait().await.expect("it ends");

@@ -61,7 +61,7 @@ async fn a_step_is_ended_on_request_also_while_the_agent_is_started_again() {
             world.scripts("1.0", &[("step", &format!("{STUBBORN}\nwait"))], vec![unpack(), script("step", Class::Once)]);
         let order = world.order(1, 1, vec![installation]);
         world.server.with(|memory| memory.orders.push(order.clone()));
-        wait_until("the step runs", || !world.effects().is_empty());
+        wait_until("the step runs", || !world.effects().is_empty()).await;
         if restart {
             world.kill().await;
             world.start(0);
@@ -227,9 +227,9 @@ async fn applications_go_side_by_side_but_each_one_order_at_a_time() {
     other.application = tidegate_domain::Name::parse("desk").expect("a name");
     sign_as(&world, &mut other);
     world.server.with(|memory| memory.orders.extend([first.clone(), same.clone()]));
-    wait_until("the first order runs", || world.effects() == ["begin shop"]);
+    wait_until("the first order runs", || world.effects() == ["begin shop"]).await;
     world.server.with(|memory| memory.orders.push(other.clone()));
-    wait_until("the other application's order runs", || world.effects() == ["begin shop", "begin desk"]);
+    wait_until("the other application's order runs", || world.effects() == ["begin shop", "begin desk"]).await;
     std::fs::write(world.folder.path().join("ledger.go"), "").expect("let go");
     for order in [first, other, same] {
         assert_eq!(world.server.end_of(&order.attempt).await.outcome, Outcome::Healthy);
@@ -260,7 +260,7 @@ async fn a_higher_generation_ends_the_older_order_first() {
     let version = |version: &str| world.scripts(version, &[("step", hold)], vec![unpack(), script("step", Class::Once)]);
     let older = world.order(1, 1, vec![version("1.0")]);
     world.server.with(|memory| memory.orders.push(older.clone()));
-    wait_until("the older order runs", || world.effects() == ["begin 1.0"]);
+    wait_until("the older order runs", || world.effects() == ["begin 1.0"]).await;
     let report = world.server.carry_out(world.order(2, 2, vec![version("1.1")])).await;
     assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
     let older = world.server.end_of(&older.attempt).await;

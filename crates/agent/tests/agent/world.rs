@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -101,11 +102,12 @@ impl World {
     }
 
     /// Kills everything that runs below the root, as a power cut does.
-    pub fn kill_all(&self) {
+    pub async fn kill_all(&self) {
+        // Supervisors first: one that sees its program die would keep that as a result.
         for (process, _) in claimed(&self.root()) {
             signal(process, rustix::process::Signal::KILL);
         }
-        wait_until("everything is dead", || claimed(&self.root()).iter().all(|(pid, ticks)| !is_alive(*pid, *ticks)));
+        wait_until("everything is dead", || claimed(&self.root()).iter().all(|(pid, ticks)| !is_alive(*pid, *ticks))).await;
     }
 
     /// Signs, keeps and orders bytes as the artifact of a version of `ledger`.
@@ -213,10 +215,16 @@ pub async fn get(port: &str, path: &str) -> Result<String, reqwest::Error> {
     client.get(format!("http://127.0.0.1:{port}{path}")).send().await?.text().await
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, below those that the kernel gives to connections, and of no other test.
 pub fn free_port() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        let port = 10_000 + (std::process::id() as u16).wrapping_mul(131).wrapping_add(number) % 20_000;
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port.to_string();
+        }
+    }
 }
 
 /// A packed archive of (path, content, mode).
@@ -231,21 +239,20 @@ pub fn tar_gz(files: &[(String, Vec<u8>, u32)]) -> Vec<u8> {
     builder.into_inner().expect("an archive").finish().expect("an archive")
 }
 
-/// Every process that claimed a launch folder below `root`: number and start.
+/// Every process that claimed a launch folder below `root`, supervisors before their programs: number and start.
 pub fn claimed(root: &Path) -> Vec<(i32, u64)> {
     let mut found = Vec::new();
     let Ok(entries) = fs::read_dir(root) else { return found };
     for entry in entries.flatten() {
-        let path = entry.path();
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            found.extend(claimed(&path));
-        } else if path.ends_with("claim.json")
-            && let Ok(text) = fs::read(&path)
-            && let Ok(claim) = serde_json::from_slice::<serde_json::Value>(&text)
-            && let (Some(pid), Some(ticks)) = (claim["by"]["pid"].as_i64(), claim["by"]["started_ticks"].as_u64())
-        {
-            found.push((pid as i32, ticks));
+            found.extend(claimed(&entry.path()));
         }
+    }
+    if let Ok(text) = fs::read(root.join("claim.json"))
+        && let Ok(claim) = serde_json::from_slice::<serde_json::Value>(&text)
+        && let (Some(pid), Some(ticks)) = (claim["by"]["pid"].as_i64(), claim["by"]["started_ticks"].as_u64())
+    {
+        found.insert(0, (pid as i32, ticks));
     }
     found
 }
@@ -262,12 +269,12 @@ pub fn signal(pid: i32, signal: rustix::process::Signal) {
 }
 
 /// Waits for what no signal tells: a process of the other side, a file that it writes.
-pub fn wait_until(what: &str, is: impl Fn() -> bool) {
+pub async fn wait_until(what: &str, is: impl Fn() -> bool) {
     for _ in 0..6_000 {
         if is() {
             return;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     panic!("waited in vain until {what}");
 }

@@ -9,9 +9,9 @@ use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{Signer as _, SigningKey};
+use tidegate_api::Definition;
 use tidegate_api::request::{ApplyDefinitions, Nothing};
 use tidegate_api::view::{AppliedDefinitions, Enrolment, Page, TargetView, Versioned};
-use tidegate_api::Definition;
 use tidegate_domain::deployment::artifact::{Artifact, signed_text};
 use tidegate_domain::estate::Target;
 use tidegate_domain::{Digest, Name, Version};
@@ -162,7 +162,11 @@ async fn present(people: &People, count: usize) -> anyhow::Result<()> {
         if here == count {
             return Ok(());
         }
-        anyhow::ensure!(tokio::time::Instant::now() < until, "only {here} of {count} agents are there after {} s", AGENTS_WITHIN.as_secs());
+        anyhow::ensure!(
+            tokio::time::Instant::now() < until,
+            "only {here} of {count} agents are there after {} s",
+            AGENTS_WITHIN.as_secs()
+        );
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
@@ -170,7 +174,8 @@ async fn present(people: &People, count: usize) -> anyhow::Result<()> {
 /// Steady load upon production.
 fn load(targets: &[Target]) -> (watch::Sender<bool>, JoinHandle<anyhow::Result<LoadSummary>>) {
     let production = targets.iter().filter(|target| target.environment.as_str() == "production");
-    let urls = production.filter_map(|target| target.variables.get("port")).map(|port| format!("http://127.0.0.1:{port}")).collect();
+    let urls =
+        production.filter_map(|target| target.variables.get("port")).map(|port| format!("http://127.0.0.1:{port}")).collect();
     let (stop, mut stopped) = watch::channel(false);
     let shutdown = async move {
         // A sender that is gone means the end as well.

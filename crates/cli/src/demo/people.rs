@@ -91,7 +91,8 @@ impl People {
     /// Defines what a text says, as the administrator.
     pub async fn define(&self, yaml: &str) -> anyhow::Result<AppliedDefinitions> {
         let read = tidegate_api::strict::yaml::<tidegate_api::Definition>(yaml, "the demo's definitions");
-        let first = |marked: Vec<tidegate_api::strict::Marked>| marked.first().map_or_else(String::new, |it| it.refusal.to_string());
+        let first =
+            |marked: Vec<tidegate_api::strict::Marked>| marked.first().map_or_else(String::new, |it| it.refusal.to_string());
         let definitions = read.map_err(|marked| anyhow::anyhow!("{}", first(marked)))?.into_iter().map(|it| it.value).collect();
         self.post(Who::Admin, "/definitions", &ApplyDefinitions { definitions }).await
     }
@@ -116,7 +117,13 @@ impl People {
         Ok(answer)
     }
 
-    async fn send<A: DeserializeOwned>(&self, who: Who, method: Method, path: &str, body: Option<&impl Serialize>) -> anyhow::Result<A> {
+    async fn send<A: DeserializeOwned>(
+        &self,
+        who: Who,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> anyhow::Result<A> {
         let request = self.request(who, method, path);
         let request = match body {
             Some(body) => request.json(body),

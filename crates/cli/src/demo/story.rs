@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 use tidegate_api::request::{
-    DeclareFreeze, MeetCriterion, Nothing, Otherwise, PlanDeployment, RequestException, RuleException, StartDeployment, StrategyChoice,
-    VoteOnChange, WithReason, WriteChange, WriteRelease,
+    DeclareFreeze, MeetCriterion, Nothing, Otherwise, PlanDeployment, RequestException, RuleException, StartDeployment,
+    StrategyChoice, VoteOnChange, WithReason, WriteChange, WriteRelease,
 };
 use tidegate_api::view::{DeploymentDetail, DeploymentView, Versioned};
 use tidegate_domain::calendar::Freeze;
@@ -109,10 +109,13 @@ impl Play<'_> {
         let id = self.normal(&release, "careful", "Write totals down, mended").await?;
         self.approve(&id, Approver::Grace).await?;
         self.refused(&id.deployment).await?;
-        let request = RequestException { deployment: id.deployment.clone(), reason: "the month's reports need the totals".into() };
-        let asked: Versioned<Freeze> = self.people.post(Who::Olaf, &format!("/freezes/{}/exceptions", freeze.id), &request).await?;
+        let request =
+            RequestException { deployment: id.deployment.clone(), reason: "the month's reports need the totals".into() };
+        let asked: Versioned<Freeze> =
+            self.people.post(Who::Olaf, &format!("/freezes/{}/exceptions", freeze.id), &request).await?;
         let exception = asked.value.exceptions.last().context("an exception was asked for")?.id.clone();
-        let ruling = RuleException { choice: Choice::Approve, until_ms: None, reason: "small, tested, and with a way back".into() };
+        let ruling =
+            RuleException { choice: Choice::Approve, until_ms: None, reason: "small, tested, and with a way back".into() };
         let path = format!("/freezes/{}/exceptions/{exception}/rule", freeze.id);
         let _: Versioned<Freeze> = self.people.post(Who::Grace, &path, &ruling).await?;
         self.voice.say("Olaf asks for an exception, Grace approves it: this one deployment may pass.");
@@ -155,7 +158,8 @@ impl Play<'_> {
         for phase in 0..2 {
             let meet = MeetCriterion { phase, criterion: 0 };
             let _: Versioned<Release> = self.people.post(Who::Rosa, &format!("/releases/{id}/meet"), &meet).await?;
-            let _: Versioned<Release> = self.people.post(Who::Rosa, &format!("/releases/{id}/complete-phase"), &Nothing {}).await?;
+            let _: Versioned<Release> =
+                self.people.post(Who::Rosa, &format!("/releases/{id}/complete-phase"), &Nothing {}).await?;
         }
         self.voice.say(&format!("Rosa plans release {} \"{title}\".", edition.name()));
         Ok(started.value)
@@ -163,7 +167,8 @@ impl Play<'_> {
 
     /// Development and staging: self-service by a standard change.
     async fn standard(&mut self, release: &Release, environment: &str, strategy: &str) -> anyhow::Result<()> {
-        let change = self.change(release, (Class::Standard, environment), &format!("{} to {environment}", release.version)).await?;
+        let change =
+            self.change(release, (Class::Standard, environment), &format!("{} to {environment}", release.version)).await?;
         let view = self.plan(release, environment, strategy, Some(change.id)).await?;
         self.run(&view.deployment.id, State::Succeeded).await
     }
@@ -174,7 +179,12 @@ impl Play<'_> {
         let view = self.plan(release, "production", strategy, Some(change.id.clone())).await?;
         let submit = format!("/changes/{}/submit", change.id);
         let _: Versioned<Change> = self.people.post(Who::Dana, &submit, &Nothing {}).await?;
-        self.voice.say(&format!("Dana plans {} for production as plan {} and submits change {}.", release.version, view.deployment.plan.short(), change.id));
+        self.voice.say(&format!(
+            "Dana plans {} for production as plan {} and submits change {}.",
+            release.version,
+            view.deployment.plan.short(),
+            change.id
+        ));
         Ok(Pair { deployment: view.deployment.id, change: change.id })
     }
 
@@ -200,7 +210,13 @@ impl Play<'_> {
         Ok(written.value)
     }
 
-    async fn plan(&mut self, release: &Release, environment: &str, strategy: &str, change: Option<Id>) -> anyhow::Result<DeploymentView> {
+    async fn plan(
+        &mut self,
+        release: &Release,
+        environment: &str,
+        strategy: &str,
+        change: Option<Id>,
+    ) -> anyhow::Result<DeploymentView> {
         let request = PlanDeployment {
             application: release.application.clone(),
             environment: Name::parse(environment)?,

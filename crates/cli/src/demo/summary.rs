@@ -70,7 +70,13 @@ fn prose(deployments: &[DeploymentDetail], dora: &Dora, audit: &AuditVerified, v
         let it = &detail.deployment;
         let seconds = it.started_at_ms.zip(it.ended_at_ms).map_or(0.0, |(from, until)| (until - from) as f64 / 1_000.0);
         let state = it.state.as_str().replace('_', " ");
-        voice.say(&format!("  {:<12} {:<9} {:<12} {:<12} {seconds:>6.1} s", it.environment.as_str(), it.version_line(), it.strategy, state));
+        voice.say(&format!(
+            "  {:<12} {:<9} {:<12} {:<12} {seconds:>6.1} s",
+            it.environment.as_str(),
+            it.version_line(),
+            it.strategy,
+            state
+        ));
         if let Some(why) = it.failure.as_ref().map(|failure| &failure.reason) {
             voice.say(&format!("               because {why}"));
         }

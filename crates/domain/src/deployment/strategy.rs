@@ -265,7 +265,18 @@ impl Strategy {
                 gate.check().map_err(|refusal| refusal.at(format!("strategy.{side}[{index}]")))?;
             }
         }
+        self.windows_can_meet()?;
         self.bake_can_count()
+    }
+
+    /// The gates of one side of a wave pass together; two windows beside each other may never be open at once.
+    fn windows_can_meet(&self) -> Result<(), Refusal> {
+        let windows = |gates: &[Gate]| gates.iter().filter(|gate| matches!(gate, Gate::Window(_))).count();
+        if windows(&self.before) <= 1 && windows(&self.after_first) + windows(&self.after_each) <= 1 {
+            return Ok(());
+        }
+        let remedy = "write one window with the hours that they share";
+        Err(Refusal::new(Code::Malformed, "two windows stand beside each other and may never be open together", remedy).at("strategy"))
     }
 
     /// A bake that asks for requests needs a metric beside it that counts them.

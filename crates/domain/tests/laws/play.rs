@@ -12,7 +12,7 @@ use tidegate_domain::deployment::rollout::{
     Command, Deployment, Event, Evidence, FreezeInForce, Next, Side, State, TargetState, Waiting, gate_key,
 };
 use tidegate_domain::event::NewEvent;
-use tidegate_domain::gate::Reading;
+use tidegate_domain::gate::{Reading, WaitingOn};
 use tidegate_domain::{Code, Id, Millis, Name};
 
 use crate::fleet::{Fleet, Given};
@@ -20,8 +20,8 @@ use crate::world::{born, id};
 
 /// How often a deployment may have something to do at one instant without any news from outside.
 const DO_MAX: usize = 40;
-/// How far a play goes: two days, which is more than a daily window can make it wait.
-const END_MS: Millis = 2 * 86_400_000;
+/// How long a play goes on without a person: longer than any gate can make it wait.
+const LONGEST_MS: Millis = 2 * 86_400_000;
 
 /// Something that comes from outside.
 #[derive(Debug, Clone)]
@@ -90,14 +90,22 @@ impl Play {
 
     /// Plays on until nothing more comes by itself; what it then waits on, if it is not over.
     pub fn run(&mut self) -> Option<Waiting> {
+        let end_ms = self.now_ms + LONGEST_MS;
         self.turn_to(self.now_ms);
         loop {
             let waiting = self.settle();
             match self.next_instant(waiting.as_ref()) {
-                Some(at_ms) if at_ms <= END_MS => self.turn_to(at_ms),
+                Some(at_ms) if at_ms <= end_ms && !self.only_a_person_can(waiting.as_ref()) => self.turn_to(at_ms),
                 Some(_) | None => return waiting,
             }
         }
+    }
+
+    /// Whether it would go on measuring while it waits for somebody, and nobody has anything to say.
+    fn only_a_person_can(&self, waiting: Option<&Waiting>) -> bool {
+        let on = waiting.map(|waiting| &waiting.on);
+        let person = matches!(on, Some(WaitingOn::Approval { .. } | WaitingOn::Inconclusive { .. }));
+        person && self.script.is_empty() && self.mail.is_empty()
     }
 
     fn turn_to(&mut self, at_ms: Millis) {

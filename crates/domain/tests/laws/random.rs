@@ -85,12 +85,18 @@ fn gate() -> impl Strategy<Value = Value> {
                 "interval_seconds": 300}})
         }),
         (no_data, 1_u32..4).prop_map(move |(no_data, patience)| metric(no_data, patience)),
-        (0_u32..30).prop_map(|minute| json!({"window": {"from": format!("00:{minute:02}"), "until": format!("00:{:02}", minute + 20)}})),
     ]
 }
 
 fn gates() -> impl Strategy<Value = Vec<Value>> {
     prop_oneof![3 => Just(vec![]), 2 => prop::collection::vec(gate(), 1..3)]
+}
+
+/// With a window now and then, closed from 00:10 to 00:40.
+fn gates_and_window() -> impl Strategy<Value = Vec<Value>> {
+    let window = json!({"window": {"from": "00:40", "until": "00:10"}});
+    let window = prop_oneof![2 => Just(None), 1 => Just(Some(window))];
+    (gates(), window).prop_map(|(gates, window)| gates.into_iter().chain(window).collect())
 }
 
 fn reading() -> impl Strategy<Value = Reading> {
@@ -142,7 +148,7 @@ fn script() -> impl Strategy<Value = Vec<(Millis, Act)>> {
 }
 
 pub fn case() -> impl Strategy<Value = Case> {
-    let strategy = (cut(), gates(), gates(), gates(), 0_u32..4, prop::sample::select(vec!["fall_back", "stop"])).prop_map(
+    let strategy = (cut(), gates_and_window(), gates(), gates_and_window(), 0_u32..4, prop::sample::select(vec!["fall_back", "stop"])).prop_map(
         |(cut, before, after_first, after_each, max_failures, on_failure)| {
             json!({"cut": cut, "before": before, "after_first": after_first, "after_each": after_each, "max_failures": max_failures,
                 "on_failure": on_failure})

@@ -12,22 +12,22 @@ use crate::world::{Steps, id, name, plans, strategy};
 
 /// What a story is told about.
 #[derive(Debug, Clone)]
-pub struct Story {
+pub struct Story<'a> {
     pub strategy: Value,
     pub steps: Steps,
     pub count: usize,
     /// Targets that have the new version already.
-    pub current: Vec<&'static str>,
-    pub fleet: &'static str,
-    pub back: &'static str,
+    pub current: Vec<&'a str>,
+    pub fleet: &'a str,
+    pub back: &'a str,
     /// `error rate: 0/0 3/20 nodata`, in lines.
-    pub readings: &'static str,
+    pub readings: &'a str,
     /// `<seconds> <what> …`, in lines; see [`act`].
-    pub script: &'static str,
+    pub script: &'a str,
 }
 
-impl Story {
-    pub fn of(strategy: Value) -> Story {
+impl<'a> Story<'a> {
+    pub fn of(strategy: Value) -> Story<'a> {
         Story {
             strategy,
             steps: Steps::Plain,

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::script::Story;
 
-fn after_each(gate: Value) -> Story {
+fn after_each<'a>(gate: Value) -> Story<'a> {
     Story::of(json!({"cut": {"rolling": {"batches": [1]}}, "after_each": [gate]}))
 }
 
-fn metric(no_data: &str) -> Story {
+fn metric<'a>(no_data: &str) -> Story<'a> {
     let endpoint = json!({"endpoint": {"url": "http://{{ host }}/metrics", "numerator": {"metric": "bad"}, "denominator": {"metric": "all"}}});
     let metric = json!({"name": "error rate", "source": endpoint, "at_most": 0.05, "measurements": 2, "samples_at_least": 10,
         "interval_seconds": 5, "no_data": no_data, "patience": 3});

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::script::Story;
 use crate::world::Steps;
 
-fn unsure(fleet: &'static str, script: &'static str) -> Story {
+fn unsure<'a>(fleet: &'a str, script: &'a str) -> Story<'a> {
     let strategy = json!({"cut": "all_at_once", "max_failures": 1, "on_failure": "stop"});
     Story { steps: Steps::Once, fleet, script, ..Story::of(strategy) }
 }

@@ -44,7 +44,7 @@ fn put(it: &mut Deployment, wave: u32, states: &[TargetState]) {
         target.state = state;
         if state != TargetState::Pending {
             target.attempt = 1;
-            target.ordered_at_ms = Some(NOW - 300 * SECOND + i64::from(wave) * 90 * SECOND);
+            target.ordered_at_ms = Some(NOW - 300 * SECOND + i64::from(wave) * 45 * SECOND);
             target.changed_at_ms = target.ordered_at_ms.unwrap_or(NOW) + 8_400 + index as i64 * 700;
         }
     }

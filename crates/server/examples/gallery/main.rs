@@ -81,3 +81,71 @@ fn messages() -> Vec<(&'static str, Markup)> {
         ("not-admitted", page::message::problem(&world::chrome("bob"), &governance::not_admitted())),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::pages;
+
+    /// Every value of an attribute in a page.
+    fn values<'a>(html: &'a str, attribute: &str) -> Vec<&'a str> {
+        let start = format!(" {attribute}=\"");
+        html.match_indices(&start).filter_map(|(at, _)| html[at + start.len()..].split('"').next()).collect()
+    }
+
+    #[test]
+    fn no_page_has_inline_style_or_script() {
+        for (name, page) in pages() {
+            let html = page.into_string();
+            assert!(!html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick="), "{name}");
+            let inline = html.match_indices("<script").filter(|(at, _)| !html[*at..].split('>').next().unwrap_or("").contains(" src="));
+            assert_eq!(inline.count(), 0, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_form_that_changes_something_carries_the_proof() {
+        for (name, page) in pages() {
+            let html = page.into_string();
+            for form in html.split("<form").skip(1).filter(|form| form.contains("method=\"post\"")) {
+                let form = form.split("</form>").next().unwrap_or_default();
+                assert!(form.contains("name=\"csrf\" value=\""), "{name}: {form}");
+                assert!(form.contains("<button"), "{name}: {form}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_are_unique_and_a_live_region_is_named_like_its_id() {
+        for (name, page) in pages() {
+            let html = page.into_string();
+            let mut ids = values(&html, "id");
+            let count = ids.len();
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), count, "{name} uses an id twice");
+            for live in values(&html, "data-live") {
+                assert!(html.contains(&format!("id=\"{live}\" data-live=\"{live}\"")), "{name}: {live}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_instant_is_for_machines_too_and_every_glyph_is_in_the_sheet() {
+        for (name, page) in pages() {
+            let html = page.into_string();
+            assert_eq!(html.matches("<time").count(), values(&html, "datetime").len(), "{name}");
+            for glyph in values(&html, "href").into_iter().filter(|href| href.starts_with("#g-") || *href == "#logo") {
+                assert!(html.contains(&format!("<symbol id=\"{}\"", &glyph[1..])), "{name}: {glyph}");
+            }
+        }
+    }
+
+    #[test]
+    fn ten_thousand_targets_make_a_light_page() {
+        let pages = pages();
+        let (_, page) = pages.iter().find(|(name, _)| *name == "deployment-10000").expect("it is in the gallery");
+        let bytes = page.0.len();
+        assert!(bytes < 600_000, "{bytes} bytes");
+        assert!(page.0.matches('<').count() < 5_000, "few elements, so that bringing it up to date stays smooth");
+    }
+}

@@ -1,6 +1,7 @@
 //! Who asks, and what they may: people, tokens, sessions.
 
 pub mod api;
+pub mod pages;
 pub mod service;
 
 use axum::http::{HeaderMap, Method, header};
@@ -20,6 +21,8 @@ pub const COOKIE: &str = "tidegate_session";
 pub struct Caller {
     /// Who.
     pub person: Person,
+    /// The token they came with.
+    pub token: Option<tidegate_domain::Id>,
     /// What a form of theirs must carry; for browser sessions.
     pub csrf: Option<String>,
 }
@@ -61,13 +64,13 @@ impl Caller {
             _ => return Ok(None),
         };
         let person = app.store.load::<Person>(person.as_str()).await?;
-        Ok(person.map(|found| Caller { person: found.value, csrf }))
+        Ok(person.map(|found| Caller { person: found.value, token: Some(token.id), csrf }))
     }
 
     /// Somebody who is not signed in; may do what everybody may.
     fn nobody() -> Caller {
         let name = tidegate_domain::Name::parse("nobody").unwrap_or_else(|_| unreachable!("it is a name"));
-        Caller { person: Person { name, title: String::new(), grants: Vec::new() }, csrf: None }
+        Caller { person: Person { name, title: String::new(), grants: Vec::new() }, token: None, csrf: None }
     }
 
     /// As whom the history names them.

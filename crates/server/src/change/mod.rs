@@ -1,4 +1,5 @@
 //! Changes: written, voted on, authorised for exactly one content.
 
 pub mod api;
+pub mod pages;
 pub mod service;

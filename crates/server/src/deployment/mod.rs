@@ -7,5 +7,6 @@ pub mod api;
 pub mod consequence;
 pub mod desk;
 pub mod facts;
+pub mod pages;
 pub mod service;
 pub mod view;

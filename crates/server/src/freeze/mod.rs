@@ -1,4 +1,5 @@
 //! Freezes and the exceptions into them.
 
 pub mod api;
+pub mod pages;
 pub mod service;

@@ -98,6 +98,6 @@ fn end_group(child: &tokio::process::Child) {
     let group = child.id().and_then(|id| rustix::process::Pid::from_raw(id as i32));
     if let Some(group) = group {
         // It may have ended by itself in the meantime.
-        drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }

@@ -1,4 +1,5 @@
 //! Releases: what goes together, through the phases of a model.
 
 pub mod api;
+pub mod pages;
 pub mod service;

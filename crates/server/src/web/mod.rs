@@ -10,6 +10,7 @@
 //! - a "no" says why and what would make it a yes ([`refusal`]).
 
 pub mod assets;
+pub mod docs;
 pub mod bar;
 pub mod form;
 pub mod layout;

@@ -48,7 +48,7 @@ fn way(kind: Kind) -> &'static str {
 pub fn problem(problem: &Problem, clock: &Clock) -> Markup {
     html! {
         div.refusal role="alert" {
-            p.what { (glyph("cross")) strong { (problem.title) } }
+            p.what { (glyph("cross")) strong { (title(problem)) } }
             @if let Some(place) = &problem.place { p { span.key { "Where" } " " code { (place) } } }
             @if problem.reasons.is_empty() {
                 p { span.key { "What would be right" } " " (problem.remedy) }
@@ -60,6 +60,15 @@ pub fn problem(problem: &Problem, clock: &Clock) -> Markup {
                 @if let Some(request) = &problem.request { span.muted { " · request " code { (request) } } }
             }
         }
+    }
+}
+
+/// The title; of several reasons only how many there are, since each stands below.
+fn title(problem: &Problem) -> String {
+    match problem.reasons.len() {
+        0 => problem.title.clone(),
+        1 => "Not admitted, for one reason".into(),
+        count => format!("Not admitted, for {count} reasons"),
     }
 }
 

@@ -8,9 +8,23 @@ use tidegate_api::request::ListQuery;
 /// Rows come as `<tr>` with as many cells as there are heads; each cell that is not the first carries `data-head`, which a narrow
 /// screen shows before its value.
 pub fn table(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
+    of_class("", caption, heads, rows)
+}
+
+/// A table of few and short cells, which stays a table on a narrow screen.
+pub fn tight(caption: &str, heads: &[&str], rows: &Markup) -> Markup {
+    of_class("tight", caption, heads, rows)
+}
+
+/// What a cell shows that has nothing to show.
+pub fn none() -> Markup {
+    html! { span.none { "–" } }
+}
+
+fn of_class(class: &str, caption: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
         div.scroll {
-            table {
+            table class=[(!class.is_empty()).then_some(class)] {
                 caption.hidden { (caption) }
                 thead { tr { @for head in heads { th scope="col" { (head) } } } }
                 tbody { (rows) }

@@ -36,6 +36,11 @@ impl Clock {
         self.element(at_ms, "%-d %b %H:%M:%S %Z")
     }
 
+    /// `14:02:07 UTC`, for what was measured a moment ago; the title has the day.
+    pub fn time(&self, at_ms: Millis) -> Markup {
+        self.element(at_ms, "%H:%M:%S %Z")
+    }
+
     /// `Sat 21 Nov 2026`, for dates that were meant as days.
     pub fn day(&self, at_ms: Millis) -> Markup {
         self.element(at_ms, "%a %-d %b %Y, %H:%M %Z")

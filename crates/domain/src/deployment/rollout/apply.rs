@@ -9,8 +9,15 @@ use crate::ids::Name;
 impl Deployment {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event, at_ms: Millis) {
-        // Whatever moves no longer waits; `advance` says anew what it waits on.
-        self.waiting = None;
+        // Whatever moves no longer waits; `advance` says anew what it waits on. A report or a reading alone moves nothing.
+        if !matches!(event, Event::TargetReported { .. } | Event::Measured { .. } | Event::GateApproved { .. }) {
+            self.waiting = None;
+        }
+        self.change(event, at_ms);
+        self.recount();
+    }
+
+    fn change(&mut self, event: &Event, at_ms: Millis) {
         match event {
             Event::Planned { .. } => {}
             Event::ChangeAttached { change } => self.change = Some(change.clone()),
@@ -109,6 +116,17 @@ impl Deployment {
             }
             Event::Failed { reason } => self.end(State::Failed, reason.clone(), at_ms),
             Event::Cancelled { by } => self.end(State::Cancelled, format!("cancelled by {by}"), at_ms),
+        }
+    }
+
+    /// Keeps the number of awaited targets right between two looks.
+    fn recount(&mut self) {
+        let in_flight = self.in_flight();
+        if let Some(Held { on: WaitingOn::Targets { count }, .. }) = &mut self.waiting {
+            *count = in_flight;
+            if in_flight == 0 {
+                self.waiting = None;
+            }
         }
     }
 

@@ -68,9 +68,9 @@ pub fn change(chrome: &Chrome, view: &ChangePage) -> Markup {
 
 fn none_yet(change: &Change) -> Markup {
     let content = &change.content;
-    let version = content.versions.values().next().map(|version| format!(" --version {version}")).unwrap_or_default();
-    let to = content.environments.first().map(|name| format!(" --to {name}")).unwrap_or_default();
-    let command = format!("tidegate deploy {}{version}{to} --change {}", content.application, change.id);
+    let versions: String = content.versions.iter().map(|(name, version)| format!(" --version {name}={version}")).collect();
+    let environment = content.environments.first().map(ToString::to_string).unwrap_or_default();
+    let command = format!("tidegate deploy {} {environment}{versions} --change {}", content.application, change.id);
     empty("Nothing was deployed under it yet.", &[&command])
 }
 
@@ -81,6 +81,18 @@ pub enum Heading {
     Page,
     /// It is a part of a page.
     Part,
+}
+
+impl Heading {
+    /// The heading of a part of the panel, one level below the panel's own.
+    fn below(self, title: &str) -> Markup {
+        html! {
+            @match self {
+                Heading::Page => h2.part { (title) },
+                Heading::Part => h4.part { (title) },
+            }
+        }
+    }
 }
 
 /// The panel of a change: what is asked, what would run, the way out, the votes, and the form.
@@ -97,11 +109,12 @@ pub fn panel(chrome: &Chrome, shown: &ChangeShown, heading: Heading) -> Markup {
             (facts(shown, &clock))
             @if !change.content.description.is_empty() { p.prose { (change.content.description) } }
             div.columns {
-                section { h3 { "What would run" } (would_run(shown)) }
+                section { (heading.below("What would run")) (would_run(shown)) }
                 div {
-                    section { h3 { "Way out" } @if change.content.back_out.is_empty() { p.warn { (glyph("alert")) span { "Its author wrote no back-out plan." } } } @else { p.prose { (change.content.back_out) } } }
-                    section { h3 { "Votes" } (votes(change, &clock)) (ballot(chrome, change)) }
+                    section { (heading.below("Way out")) @if change.content.back_out.is_empty() { p.warn { (glyph("alert")) span { "Its author wrote no back-out plan." } } } @else { p.prose { (change.content.back_out) } } }
+                    section { (heading.below("Votes")) (votes(change, &clock)) (ballot(chrome, change)) }
                     (steering(chrome, change))
+                    @if !change.review.is_empty() { section { (heading.below("Review")) p.prose { (sentence(&change.review)) } } }
                 }
             }
         }
@@ -178,7 +191,7 @@ fn would_run(shown: &ChangeShown) -> Markup {
                 @if let Some(deployment) = &planned.deployment { p { a href={ "/deployments/" (deployment) } { "Deployment " (deployment) } } }
             }
             (None, Class::Standard) => p { "A standard change names no plan: any plan of these versions may run where standard changes are accepted." },
-            (None, Class::Normal | Class::Emergency) => p.warn { (glyph("alert")) span { "No plan is attached, so nothing may run under it; plan the deployment with this change: " code { "tidegate plan --change " (shown.change.id) } } },
+            (None, Class::Normal | Class::Emergency) => p.warn { (glyph("alert")) span { "No plan is attached, so nothing may run under it; plan the deployment with this change: " code { "tidegate plan " (shown.change.content.application) " ENVIRONMENT --change " (shown.change.id) } } },
         }
     }
 }
@@ -270,6 +283,5 @@ fn steering(chrome: &Chrome, change: &Change) -> Markup {
                     .folded(&format!("cancel-{}", change.id), &reason(Need::Required)))
             }
         }
-        @if change.state == State::Closed && !change.review.is_empty() { section { h3 { "Review" } p.prose { (sentence(&change.review)) } } }
     }
 }

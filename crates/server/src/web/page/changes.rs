@@ -31,7 +31,7 @@ pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
                 (true, true) => (empty("No change is like that.", &[])),
-                (true, false) => (empty("There is no change yet. Write one as a draft, then submit it:", &["tidegate change write --file change.yaml", "tidegate change submit CHG-…"])),
+                (true, false) => (empty("There is no change yet. Write one as a draft, then submit it:", &["tidegate change write shop --title \"Faster search\" --environment production --version api=1.1", "tidegate change submit CHG-…"])),
                 (false, _) => (table("Changes", &["Change", "State", "Class", "Risk × impact", "Where", "Author", "Approvals"], &html! { @for change in &view.rows { (row(change, &clock)) } })),
             }
             (filter.next(view.next.as_deref()))

@@ -9,7 +9,7 @@ use super::{List, sentence};
 use crate::web::bar::{bar, words};
 use crate::web::layout::{Chrome, Section, live, page};
 use crate::web::state;
-use crate::web::table::{Filter, empty, table};
+use crate::web::table::{Filter, empty, none, table};
 use crate::web::time::{Clock, took};
 
 const STATES: [(&str, &str); 15] = [
@@ -40,7 +40,7 @@ pub fn deployments(chrome: &Chrome, view: &List<DeploymentView>) -> Markup {
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
                 (true, true) => (empty("No deployment is like that.", &[])),
-                (true, false) => (empty("Nothing was deployed yet. Plan one and start it:", &["tidegate deploy shop --version 1.0 --to development"])),
+                (true, false) => (empty("Nothing was deployed yet. Plan one and start it:", &["tidegate deploy shop development --version api=1.0 --watch"])),
                 (false, _) => (rows("Deployments", &view.rows, &clock)),
             }
             (filter.next(view.next.as_deref()))
@@ -72,7 +72,7 @@ fn row(view: &DeploymentView, clock: &Clock) -> Markup {
             td data-head="Targets" { (bar(&it.counts)) span.small.muted.block { (words(&it.counts)) } }
             td data-head="Asked by" { (who(&it.requested_by)) }
             td data-head="Began" { @match it.started_at_ms { Some(at_ms) => (clock.at(at_ms)), None => span.muted { "not begun" } } }
-            td.number data-head="Took" { @if let Some((from, to)) = it.started_at_ms.zip(it.ended_at_ms) { (took(to - from)) } @else { span.muted { "–" } } }
+            td.number data-head="Took" { @if let Some((from, to)) = it.started_at_ms.zip(it.ended_at_ms) { (took(to - from)) } @else { (none()) } }
         }
     }
 }

@@ -33,9 +33,9 @@ pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
         (declare(chrome, &clock))
         (live("open", &html! {
             @if open.is_empty() {
-                (empty("No freeze is in force or planned. Declare one above, or:", &["tidegate freeze declare --name \"Year end\" --reason \"books are closed\" --from 2026-12-20T18:00 --until 2027-01-04T06:00"]))
+                (empty("No freeze is in force or planned. Declare one above, or:", &["tidegate freeze declare \"year end\" --reason \"closing the books\" --from 2026-12-20T18:00 --until 2027-01-04T06:00"]))
             }
-            @for freeze in open { (panel(chrome, view, freeze)) }
+            @if !open.is_empty() { (section("In force and planned", &html! { @for freeze in open { (panel(chrome, view, freeze)) } })) }
         }))
         @if !over.is_empty() {
             (live("over", &section("Over", &html! { @for freeze in over { (panel(chrome, view, freeze)) } })))

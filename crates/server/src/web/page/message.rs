@@ -23,10 +23,22 @@ pub fn problem(chrome: &Chrome, view: &Problem) -> Markup {
         div.narrow {
             h1 { (heading(view.status)) }
             (refusal::problem(view, &chrome.clock()))
-            p { a.button href=(chrome.path) { "Back to where you were" } " " a.button href="/" { "Today" } }
+            p { a.button href=(origin(&chrome.path)) { "Back to where you were" } " " a.button href="/" { "Today" } }
         }
     };
     page(chrome, Section::Other, heading(view.status), &main)
+}
+
+/// The page that a form stood on: that of the thing its path names, or the list where things have no page of their own.
+fn origin(path: &str) -> String {
+    let plain = path.split('?').next().unwrap_or_default();
+    match plain.split('/').filter(|part| !part.is_empty()).collect::<Vec<_>>().as_slice() {
+        [] | ["login" | "logout", ..] => "/".into(),
+        ["freezes", ..] => "/freezes".into(),
+        [noun, id, _, ..] => format!("/{noun}/{id}"),
+        // It was no form: the list is nearer than the same refusal again.
+        [noun, ..] => format!("/{noun}"),
+    }
 }
 
 fn heading(status: u16) -> &'static str {
@@ -51,4 +63,18 @@ pub fn message(chrome: &Chrome, view: &Message) -> Markup {
         }
     };
     page(chrome, Section::Other, &view.title, &main)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::origin;
+
+    #[test]
+    fn back_leads_to_the_page_of_the_form() {
+        assert_eq!(origin("/changes/CHG-1/vote"), "/changes/CHG-1");
+        assert_eq!(origin("/deployments/DEP-1/targets/web-1/retry?x=1"), "/deployments/DEP-1");
+        assert_eq!(origin("/freezes/FRZ-1/lift"), "/freezes");
+        assert_eq!(origin("/releases/REL-404"), "/releases");
+        assert_eq!(origin("/"), "/");
+    }
 }

@@ -61,6 +61,11 @@ impl ChangeLink {
 
 /// A sentence of the domain, as it begins a line.
 pub(crate) fn sentence(text: &str) -> String {
+    // A name such as prod-03 stays as it is written.
+    let word = text.split([' ', ':', ',']).next().unwrap_or_default();
+    if !word.chars().all(|letter| letter.is_ascii_lowercase()) {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

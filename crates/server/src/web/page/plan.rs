@@ -93,6 +93,7 @@ fn gates(when: &str, gates: &[Gate]) -> Markup {
 fn failure(plan: &Plan) -> Markup {
     let tolerated = match plan.failures_max {
         0 => "At the first failed target".to_owned(),
+        1 => "At the second failed target".to_owned(),
         count => format!("At more than {count} failed targets"),
     };
     let then = match (plan.on_failure, &plan.fallback) {

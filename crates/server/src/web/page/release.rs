@@ -238,7 +238,6 @@ fn criteria(chrome: &Chrome, release: &Release, index: usize) -> Markup {
 }
 
 fn way(view: &ReleasePage, clock: &Clock) -> Markup {
-    let version = &view.release.version;
     html! {
         ol.way {
             @for stop in &view.way {
@@ -257,7 +256,7 @@ fn way(view: &ReleasePage, clock: &Clock) -> Markup {
                         }
                         None => {
                             span.state.idle { (glyph("ring")) "not there yet" }
-                            code.small.wrap { "tidegate deploy " (view.release.application) " --release " (version) " --to " (stop.environment.name) }
+                            code.small.wrap { "tidegate deploy " (stop.environment.name) " --release " (view.release.id) }
                         }
                     }
                 }
@@ -269,11 +268,19 @@ fn way(view: &ReleasePage, clock: &Clock) -> Markup {
 fn scope(view: &ReleasePage, clock: &Clock) -> Markup {
     let versions = html! { @for it in &view.package { (component(it)) } };
     let changes = html! { @for change in &view.changes { (changes::row(change, clock)) } };
+    let release = &view.release;
+    let first = release.versions.iter().next().map(|(name, version)| format!(" --version {name}={version}")).unwrap_or_default();
+    let command = format!(
+        "tidegate change write {} --title \"{} {}\" --environment production{first} --release {}",
+        release.application, release.application, release.version, release.id
+    );
     section("Scope", &html! {
+        h3 { "Component versions" }
         (table("Component versions", &["Component", "Version", "Bytes", "Size", "Signature"], &versions))
         @if view.changes.is_empty() {
-            (empty("It carries no change. Environments that are controlled need one:", &["tidegate change write --file change.yaml"]))
+            (empty("It carries no change. Environments that are controlled need one:", &[&command]))
         } @else {
+            h3 { "Changes" }
             (table("Changes", &["Change", "State", "Class", "Risk × impact", "Where", "Author", "Approvals"], &changes))
         }
     })

@@ -31,7 +31,7 @@ pub fn releases(chrome: &Chrome, view: &List<Release>) -> Markup {
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
                 (true, true) => (empty("No release is like that.", &[])),
-                (true, false) => (empty("There is no release yet. Write one as a draft, then plan and start it:", &["tidegate release write --application shop --version 1.0 --title \"First\"", "tidegate release plan REL-…"])),
+                (true, false) => (empty("There is no release yet. Write one as a draft, then plan and start it:", &["tidegate release create shop 1.0 --title \"First\" --version api=1.0", "tidegate release plan REL-…"])),
                 (false, _) => (table("Releases", &["Release", "State", "Phases", "Ready by", "Scope", "Author"], &html! { @for release in &view.rows { (row(release, &clock)) } })),
             }
             (filter.next(view.next.as_deref()))

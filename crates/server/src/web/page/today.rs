@@ -147,7 +147,7 @@ fn first_steps() -> Markup {
         ("Describe what you have: applications, components, environments, targets.", &["tidegate apply -f definitions/"]),
         ("Enrol an agent on each target; the command prints a one-time token and what to run there.", &["tidegate target enrol web-01"]),
         ("Bring the first version into the media library.", &["tidegate artifact upload --component api --version 1.0 api-1.0.tar.gz"]),
-        ("Plan it and let it go.", &["tidegate deploy shop --version 1.0 --to development", "tidegate watch"]),
+        ("Plan it and let it go.", &["tidegate deploy shop development --version api=1.0 --watch"]),
     ];
     html! {
         p.lead { "Nothing is defined yet. Four steps from here to the first deployment:" }

@@ -8,9 +8,10 @@ use tidegate_domain::gate::{Gate, Measurement, Status};
 
 use super::super::sentence;
 use super::DeploymentPage;
+use crate::web::bar::number;
 use crate::web::layout::section;
 use crate::web::state;
-use crate::web::table::table;
+use crate::web::table::{none, tight};
 use crate::web::time::{Clock, exact};
 
 /// Rows of the table below a chart.
@@ -99,10 +100,13 @@ fn chart(gate: &GateView, limits: Limits, clock: &Clock) -> Markup {
                 text.label x=(LEFT - 6.0) y=(base) text-anchor="end" { "0" }
                 polyline.line points=(line.join(" ")) {}
                 @for (measurement, value) in &points { (point(&scale, measurement, *value)) }
+                @if let Some((last, value)) = points.last() {
+                    text.label.value x=(format!("{:.1}", scale.x(last.at_ms) - 8.0)) y=(format!("{:.1}", scale.y(*value) - 8.0)) text-anchor="end" { (plain(*value)) }
+                }
                 text.label x=(LEFT) y=(HEIGHT - 6.0) { (exact(clock.now_ms - scale.from_ms)) " ago" }
                 text.label x=(right) y=(HEIGHT - 6.0) text-anchor="end" { (exact(clock.now_ms - scale.to_ms)) " ago" }
             }
-            figcaption.small.muted { (gate.condition) ", first measured " (clock.at_second(scale.from_ms)) }
+            figcaption.small.muted { (gate.condition) ", first measured " (clock.time(scale.from_ms)) }
         }
     }
 }
@@ -129,7 +133,7 @@ fn point(scale: &Scale, measurement: &Measurement, value: f64) -> Markup {
         @if measurement.status == Status::Failed {
             path.point.bad d={ "M" (format!("{:.1} {:.1}", x - 4.0, y - 4.0)) "l8 8m0-8l-8 8" } { title { (measurement.detail) } }
         } @else {
-            circle.point class=(state::measurement(measurement.status).tone.class()) cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="3" { title { (measurement.detail) } }
+            circle class={ "point " (state::measurement(measurement.status).tone.class()) } cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="3" { title { (measurement.detail) } }
         }
     }
 }
@@ -139,17 +143,21 @@ fn measurements(gate: &GateView, clock: &Clock) -> Markup {
     let rows = html! {
         @for measurement in gate.measurements.iter().rev().take(ROWS) {
             tr {
-                th scope="row" { (clock.at_second(measurement.at_ms)) }
+                th scope="row" { (clock.time(measurement.at_ms)) }
                 td data-head="Says" { (state::measurement(measurement.status).badge()) }
-                td.number data-head="Value" { @match measurement.value { Some(value) => (plain(value)), None => span.muted { "–" } } }
-                td.number data-head="Of" { @if measurement.samples > 0 { (measurement.samples) " requests" } @else { span.muted { "–" } } }
-                td.small data-head="In words" { (measurement.detail) }
+                @match measurement.value {
+                    Some(value) => {
+                        td data-head="Value" title=(measurement.detail) { (plain(value)) }
+                        td data-head="Of" { @if measurement.samples > 0 { (number(measurement.samples)) " requests" } @else { (none()) } }
+                    },
+                    None => td.small.muted data-head="Value" colspan="2" { (measurement.detail) },
+                }
             }
         }
     };
     html! {
         div {
-            (table(&format!("Measurements of {}", gate.name), &["At", "Says", "Value", "Of", "In words"], &rows))
+            (tight(&format!("Measurements of {}", gate.name), &["At", "Says", "Value", "Of"], &rows))
             @if more > 0 { p.small.muted { (more) " earlier ones are in the history" } }
             @if gate.state == GateState::Asking { p.small.muted { "It is still measuring." } }
         }

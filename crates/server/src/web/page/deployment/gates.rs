@@ -12,8 +12,17 @@ use crate::web::refusal::not_offered;
 use crate::web::state::{self, glyph};
 use crate::web::time::Clock;
 
+/// How much a gate may say that is not asked now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// Its condition and its answer.
+    Plenty,
+    /// Its name and its state; the rest is in its title.
+    Little,
+}
+
 /// The gates that stand before a wave: those after the wave before it, and its own entry gates.
-pub fn gates(chrome: &Chrome, view: &DeploymentPage, before: u32, clock: &Clock) -> Markup {
+pub fn gates(chrome: &Chrome, view: &DeploymentPage, (before, room): (u32, Room), clock: &Clock) -> Markup {
     let stands_here = |gate: &&GateView| {
         let entry = gate.key.contains(".before.");
         (entry && gate.wave == before) || (!entry && gate.wave + 1 == before)
@@ -21,7 +30,20 @@ pub fn gates(chrome: &Chrome, view: &DeploymentPage, before: u32, clock: &Clock)
     let here: Vec<&GateView> = view.detail.gates.iter().filter(stands_here).collect();
     html! {
         @if !here.is_empty() {
-            li.gates { @for it in here { (gate(chrome, view, it, clock)) } }
+            li.gates {
+                @for it in here {
+                    @if room == Room::Little && matches!(it.state, GateState::Pending | GateState::Passed) { (name_only(it)) } @else { (gate(chrome, view, it, clock)) }
+                }
+            }
+        }
+    }
+}
+
+fn name_only(gate: &GateView) -> Markup {
+    let look = state::gate(gate.state);
+    html! {
+        div class={ "gate small " (look.tone.class()) } id={ "gate-" (gate.key.replace('.', "-")) } title={ (gate.condition) "; " (gate.sentence) } {
+            p.gate-name { (glyph("diamond")) (gate.name) " " (look.mark()) }
         }
     }
 }

@@ -33,17 +33,19 @@ pub fn head(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
                 @if it.state.holds_slot() { span.muted { " · wave " (it.wave + 1) " of " (it.waves) } }
             }
         }
-        (against(view, clock))
-        (decided(view, clock))
-        (facts(view, clock))
     }
+}
+
+/// Why it may not start, and what decided its way.
+pub fn why(view: &DeploymentPage, clock: &Clock) -> Markup {
+    html! { (against(view, clock)) (decided(view, clock)) }
 }
 
 /// What it does or waits on, since when, and until when.
 fn now(view: &DeploymentPage, clock: &Clock) -> Markup {
     let it = &view.detail.deployment;
     html! {
-        p.now class=(state::deployment(it.state).tone.class()) {
+        p class={ "now " (state::deployment(it.state).tone.class()) } {
             strong { (sentence(&view.detail.sentence)) }
             @match (&it.waiting, it.ended_at_ms) {
                 (_, Some(at_ms)) => span.muted { " · ended " (clock.age(at_ms)) ", " (clock.at(at_ms)) @if let Some(from) = it.started_at_ms { ", after " (took(at_ms - from)) } },
@@ -96,7 +98,8 @@ fn decided(view: &DeploymentPage, clock: &Clock) -> Markup {
     }
 }
 
-fn facts(view: &DeploymentPage, clock: &Clock) -> Markup {
+/// What it is made of.
+pub fn facts(view: &DeploymentPage, clock: &Clock) -> Markup {
     let it = &view.detail.deployment;
     let plan = &view.detail.plan;
     html! {

@@ -66,11 +66,13 @@ pub fn deployment(chrome: &Chrome, view: &DeploymentPage) -> Markup {
         }
         (live("head", &head::head(chrome, view, &clock)))
         (live("questions", &one_target::questions(chrome, view)))
+        (live("why", &head::why(view, &clock)))
+        (live("facts", &head::facts(view, &clock)))
         (live("waves", &waves::waves(chrome, view, &clock)))
         (live("numbers", &chart::numbers(view, &clock)))
-        div.columns.wide-left {
+        div class=(if view.asked.target.is_some() { "columns wide-left" } else { "one-column" }) {
             (live("targets", &target_list::list(view, &clock)))
-            (live("one", &one_target::panel(chrome, view, &clock)))
+            @if view.asked.target.is_some() { (live("one", &one_target::panel(chrome, view, &clock))) }
         }
         (live("history", &section("History", &history(&view.history, &clock))))
     };

@@ -9,7 +9,7 @@ use crate::web::form::{Act, Need, Weight, hidden, reason};
 use crate::web::layout::{Chrome, section};
 use crate::web::refusal::not_offered;
 use crate::web::state::{self, glyph};
-use crate::web::table::table;
+use crate::web::table::{none, tight};
 use crate::web::time::{Clock, took};
 
 /// Questions shown at once; the list below has the rest.
@@ -63,8 +63,7 @@ fn question(chrome: &Chrome, view: &DeploymentPage, target: &TargetProgress) -> 
 pub fn panel(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
     let found = view.asked.target.as_ref().and_then(|name| view.detail.targets.iter().find(|target| target.target == *name));
     let Some(target) = found else {
-        let why = if view.asked.target.is_some() { "There is no such target in this deployment." } else { "Choose a target to see its steps and its log." };
-        return section("Target", &html! { p.muted { (why) } });
+        return section("Target", &html! { p.muted { "There is no such target in this deployment." } });
     };
     section("Target", &html! {
         h3 { (target.target) " " (state::target(target.state).badge()) }
@@ -101,12 +100,12 @@ fn steps(target: &TargetProgress) -> Markup {
             tr {
                 th scope="row" { (step.name) " " span.small.muted { (step.component) } }
                 td data-head="State" { (state::step(step.state).badge()) @if let Some(code) = step.exit_code { " " span.small.muted { "exit " (code) } } }
-                td.number data-head="Took" { @if let Some(ms) = step.took_ms { (took(ms as i64)) } @else { span.muted { "–" } } }
+                td.number data-head="Took" { @if let Some(ms) = step.took_ms { (took(ms as i64)) } @else { (none()) } }
                 td.small data-head="What it says" { (step.detail.as_deref().unwrap_or_default()) }
             }
         }
     };
-    html! { @if !target.steps.is_empty() { (table("Steps", &["Step", "State", "Took", "What it says"], &rows)) } }
+    html! { @if !target.steps.is_empty() { (tight("Steps", &["Step", "State", "Took", "What it says"], &rows)) } }
 }
 
 /// Retry and exclude, where the target's state allows them.

@@ -7,11 +7,11 @@ use super::{Asked, DeploymentPage, home};
 use crate::web::bar::number;
 use crate::web::layout::section_with;
 use crate::web::state;
-use crate::web::table::table;
+use crate::web::table::{none, tight};
 use crate::web::time::{Clock, took};
 
 /// Rows of one page of the list.
-const ROWS: usize = 100;
+const ROWS: usize = 50;
 
 pub fn list(view: &DeploymentPage, clock: &Clock) -> Markup {
     let asked = &view.asked;
@@ -21,7 +21,7 @@ pub fn list(view: &DeploymentPage, clock: &Clock) -> Markup {
     let rows = html! { @for target in &page { (row(view, target, clock)) } };
     section_with("Targets", &filters(view), &html! {
         @if page.is_empty() { p.muted { "No target is like that." } } @else {
-            (table("Targets", &["Target", "State", "Wave", "Try", "Took", "What it says"], &rows))
+            (tight("Targets", &["Target", "State", "Wave", "Try", "Took", "What it says"], &rows))
             (pages(view, shown.len()))
         }
     })
@@ -80,10 +80,10 @@ fn row(view: &DeploymentPage, target: &TargetProgress, clock: &Clock) -> Markup 
     let href = link(view, &Asked { target: Some(target.target.clone()), ..view.asked.clone() }) + "#one";
     html! {
         tr id={ "row-" (target.target) } .chosen[chosen] {
-            th scope="row" { a href=(href) aria-current=[chosen.then_some("true")] { (target.target) } }
+            th.key scope="row" { a href=(href) aria-current=[chosen.then_some("true")] { (target.target) } }
             td data-head="State" { (state::target(target.state).badge()) }
             td.number data-head="Wave" { (target.wave + 1) }
-            td.number data-head="Try" { @if target.attempt > 0 { (target.attempt) } @else { span.muted { "–" } } }
+            td.number data-head="Try" { @if target.attempt > 0 { (target.attempt) } @else { (none()) } }
             td.number data-head="Took" { (duration(target, clock)) }
             td.small data-head="What it says" { (says(target)) }
         }
@@ -95,7 +95,7 @@ fn duration(target: &TargetProgress, clock: &Clock) -> Markup {
         @match (target.ordered_at_ms, target.state.is_in_flight()) {
             (Some(from), true) => (clock.since(from)),
             (Some(from), false) if target.changed_at_ms >= from => (took(target.changed_at_ms - from)),
-            _ => span.muted { "–" },
+            _ => (none()),
         }
     }
 }

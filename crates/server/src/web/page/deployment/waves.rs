@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 use tidegate_domain::deployment::rollout::{Phase, TargetProgress, TargetState};
 
-use super::gates::gates;
+use super::gates::{Room, gates};
 use super::{DeploymentPage, home};
 use crate::web::bar::{Counts, number, words};
 use crate::web::layout::Chrome;
@@ -12,10 +12,12 @@ use crate::web::time::Clock;
 
 /// Targets of a wave that each get an element of their own; more are drawn as one field, a path for each state.
 const SQUARES_MAX: usize = 400;
-/// The same for all waves together.
-const SQUARES_TOTAL_MAX: usize = 1_200;
-/// Squares in a row of a field.
-const COLUMNS: usize = 50;
+/// The same in a large fleet.
+const SQUARES_LARGE_MAX: usize = 100;
+/// A fleet that is large.
+const LARGE: usize = 1_200;
+/// The side of a square in a field.
+const CELL: usize = 8;
 
 pub fn waves(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
     let waves = by_wave(view);
@@ -25,14 +27,15 @@ pub fn waves(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
                 h2 { "Waves" }
                 div.beside { (legend(view)) }
             }
+            @let room = if waves.len() > 4 { Room::Little } else { Room::Plenty };
             @if waves.is_empty() { p.muted { "The plan has no target, so there is nothing to do." } }
             ol.waves {
                 @for (index, targets) in waves.iter().enumerate() {
-                    (gates(chrome, view, index as u32, clock))
+                    (gates(chrome, view, (index as u32, room), clock))
                     (wave(view, index as u32, targets))
                 }
                 // The gates behind the last wave.
-                (gates(chrome, view, waves.len() as u32, clock))
+                (gates(chrome, view, (waves.len() as u32, room), clock))
             }
         }
     }
@@ -59,9 +62,9 @@ fn wave(view: &DeploymentPage, index: u32, targets: &[&TargetProgress]) -> Marku
     let mut counts = Counts::new();
     targets.iter().for_each(|target| *counts.entry(target.state).or_default() += 1);
     let moving = it.state.holds_slot() && it.wave == index;
-    let dense = targets.len() > SQUARES_MAX || view.detail.targets.len() > SQUARES_TOTAL_MAX;
+    let dense = targets.len() > if view.detail.targets.len() > LARGE { SQUARES_LARGE_MAX } else { SQUARES_MAX };
     html! {
-        li.wave.current[moving] id={ "wave-" (index) } aria-current=[moving.then_some("step")] {
+        li.wave.current[moving].dense[dense].many[!dense && targets.len() > 24] id={ "wave-" (index) } aria-current=[moving.then_some("step")] {
             h3 {
                 a href={ (home(&it.id)) "?wave=" (index) "#targets" } { "Wave " (index + 1) }
                 span.small.muted { " " (number(targets.len() as u64)) @if targets.len() == 1 { " target" } @else { " targets" } }
@@ -103,11 +106,11 @@ fn squares(view: &DeploymentPage, targets: &[&TargetProgress]) -> Markup {
 
 /// Thousands of targets as a few paths: each state has its colour and its shape, the script names what is under the pointer.
 fn field(targets: &[&TargetProgress]) -> Markup {
-    let columns = COLUMNS.min(targets.len().max(1));
+    let columns = columns(targets.len());
     let rows = targets.len().div_ceil(columns);
     let names: Vec<&str> = targets.iter().map(|target| target.target.as_str()).collect();
     html! {
-        svg.field viewBox={ "0 0 " (columns * 8) " " (rows * 8) } role="img" aria-label={ (targets.len()) " targets; the list below has them by name" }
+        svg.field viewBox={ "0 0 " (columns * CELL) " " (rows * CELL) } width=(columns * CELL) height=(rows * CELL) role="img" aria-label={ (targets.len()) " targets; the list below has them by name" }
             data-columns=(columns) data-names=(names.join(" ")) {
             title {}
             @for state in TargetState::ALL {
@@ -116,6 +119,11 @@ fn field(targets: &[&TargetProgress]) -> Markup {
             }
         }
     }
+}
+
+/// Wide rather than high, in steps of ten so that a row can be counted.
+fn columns(count: usize) -> usize {
+    (((count as f64 * 2.5).sqrt() / 10.0).ceil() as usize * 10).min(count.max(1))
 }
 
 fn field_class(state: TargetState) -> String {
@@ -131,7 +139,7 @@ fn shapes(targets: &[&TargetProgress], state: TargetState, columns: usize) -> St
     let outline = outline(state);
     let placed = targets.iter().enumerate().filter(|(_, target)| target.state == state);
     placed.fold(String::new(), |mut path, (index, _)| {
-        path.push_str(&format!("M{} {}{outline}", index % columns * 8, index / columns * 8));
+        path.push_str(&format!("M{} {}{outline}", index % columns * CELL, index / columns * CELL));
         path
     })
 }

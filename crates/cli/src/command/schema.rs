@@ -1,0 +1,36 @@
+//! `tidegate schema` and `tidegate completions`
+
+use clap::{Args, CommandFactory as _};
+use clap_complete::Shell;
+
+use crate::arguments::Cli;
+use crate::ending::Ending;
+use crate::output::Output;
+
+/// Print the JSON Schema of definition files, for editors.
+#[derive(Debug, Args)]
+pub struct Schema {}
+
+impl Schema {
+    /// Prints it.
+    pub fn run(&self, output: &Output) -> Result<(), Ending> {
+        output.line(&serde_json::to_string_pretty(&tidegate_api::strict::schema()).map_err(anyhow::Error::new)?)
+    }
+}
+
+/// Print shell completions.
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// For which shell.
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+impl Completions {
+    /// Prints them.
+    pub fn run(&self, output: &Output) -> Result<(), Ending> {
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut Cli::command(), "tidegate", &mut script);
+        output.line(&String::from_utf8(script).map_err(anyhow::Error::new)?)
+    }
+}

@@ -1,0 +1,11 @@
+//! What the API said, for people. Pure: a view in, text out; [`crate::output`] prints it.
+
+pub mod change;
+pub mod deployment;
+pub mod estate;
+pub mod freeze;
+pub mod history;
+pub mod plan;
+pub mod problem;
+pub mod release;
+pub mod time;

@@ -1,0 +1,55 @@
+//! Forms of pages: urlencoded, with the session's proof in a hidden field, read whole or not at all.
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::response::Response;
+use serde::de::DeserializeOwned;
+use tidegate_domain::{Code, Refusal, limits};
+
+use super::{Visit, no_page};
+use crate::app::App;
+use crate::door::query;
+use crate::problem::No;
+use crate::web::form::CSRF_FIELD;
+
+/// A form that was sent from a page of the same session.
+pub struct Form<T> {
+    /// Who sent it.
+    pub visit: Visit,
+    /// What they wrote.
+    pub value: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Form<T>, Response> {
+        let (mut parts, body) = request.into_parts();
+        let visit = Visit::from_request_parts(&mut parts, app).await?;
+        let refused = |refusal: Refusal| no_page(&visit.chrome, &No::Refused(refusal));
+        let bytes = to_bytes(body, limits::BODY_BYTES_MAX).await.map_err(|_| refused(too_large()))?;
+        match read(&bytes, visit.caller.csrf.as_deref()) {
+            Ok(value) => Ok(Form { visit, value }),
+            Err(refusal) => Err(refused(refusal)),
+        }
+    }
+}
+
+fn too_large() -> Refusal {
+    Refusal::new(Code::TooLarge, format!("the form is more than {} bytes", limits::BODY_BYTES_MAX), "write less")
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8], csrf: Option<&str>) -> Result<T, Refusal> {
+    let text = String::from_utf8_lossy(bytes);
+    let is_proof = |field: &&str| field.split_once('=').is_some_and(|(name, _)| name == CSRF_FIELD);
+    let proof = text.split('&').find(is_proof).and_then(|field| field.split_once('=')).map(|(_, value)| value);
+    if csrf.is_none() || proof != csrf {
+        let remedy = "open the page again and send the form from there";
+        return Err(Refusal::new(Code::CrossSite, "the form was not sent from a page of this session", remedy));
+    }
+    // A field that was left empty says nothing, which is what its absence says.
+    let said = |field: &&str| !field.is_empty() && !is_proof(field) && !field.ends_with('=');
+    query(&text.split('&').filter(said).collect::<Vec<_>>().join("&"))
+}

@@ -1,0 +1,152 @@
+//! What every page's door shares: who visits, forms with their proof, and answers.
+
+pub mod form;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::get;
+use maud::Markup;
+use tidegate_api::view::EventView;
+use tidegate_domain::access::{About, Permission};
+use tidegate_domain::event::Stream;
+
+use crate::access::Caller;
+use crate::app::App;
+use crate::door::Act;
+use crate::problem::No;
+use crate::web::assets;
+use crate::web::layout::Chrome;
+use crate::web::page::{login, message};
+use crate::{access, change, deployment, freeze, release, today};
+
+/// Entries of a history on one page.
+const HISTORY: u32 = 200;
+
+/// The pages.
+pub fn router() -> Router<Arc<App>> {
+    Router::new()
+        .merge(today::pages::router())
+        .merge(release::pages::router())
+        .merge(change::pages::router())
+        .merge(deployment::pages::router())
+        .merge(freeze::pages::router())
+        .merge(access::pages::router())
+        .route("/assets/{name}", get(asset))
+        .route("/docs/errors/{code}", get(error_page))
+}
+
+/// Somebody who is signed in and looks at a page.
+pub struct Visit {
+    /// Who.
+    pub caller: Caller,
+    /// The frame of their page.
+    pub chrome: Chrome,
+}
+
+impl FromRequestParts<Arc<App>> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Visit, Response> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let caller = Caller::of_browser(app, &parts.headers).await.map_err(|no| no_page(&nobody(app, path), &no))?;
+        match caller {
+            Some(caller) => Ok(Visit { chrome: chrome(app, &caller, path), caller }),
+            None => {
+                let markup = login::login(&nobody(app, path), &login::Login::Needed);
+                Err((StatusCode::UNAUTHORIZED, fresh(markup)).into_response())
+            }
+        }
+    }
+}
+
+impl Visit {
+    /// What a form of theirs does, for the history.
+    pub fn act(&self) -> Act {
+        Act { caller: self.caller.clone(), cause: format!("form on {}", self.chrome.path), if_match: None, idempotency: None }
+    }
+
+    /// The page, or the page of the refusal.
+    pub fn show(&self, page: Result<Markup, No>) -> Response {
+        match page {
+            Ok(markup) => fresh(markup),
+            Err(no) => no_page(&self.chrome, &no),
+        }
+    }
+}
+
+fn chrome(app: &App, caller: &Caller, path: &str) -> Chrome {
+    let everywhere = caller.person.may(Permission::Read, About::default());
+    Chrome {
+        person: Some(caller.person.clone()),
+        csrf: caller.csrf.clone().unwrap_or_default(),
+        path: path.to_owned(),
+        now_ms: app.now_ms(),
+        zone: app.settings.zone.clone(),
+        stream: everywhere.then(|| "/api/v1/stream".to_owned()),
+    }
+}
+
+/// The frame for somebody who is not signed in.
+pub fn nobody(app: &App, path: &str) -> Chrome {
+    Chrome {
+        person: None,
+        csrf: String::new(),
+        path: path.to_owned(),
+        now_ms: app.now_ms(),
+        zone: app.settings.zone.clone(),
+        stream: None,
+    }
+}
+
+/// A page that is never kept by anybody on the way.
+pub fn fresh(markup: Markup) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], markup).into_response()
+}
+
+/// A refusal as a page.
+pub fn no_page(chrome: &Chrome, no: &No) -> Response {
+    let problem = no.problem();
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, fresh(message::problem(chrome, &problem))).into_response()
+}
+
+/// Back to a page, after a form was carried out.
+pub fn back(to: &str) -> Response {
+    Redirect::to(to).into_response()
+}
+
+/// The history of one thing, newest first.
+pub async fn history(app: &App, stream: &Stream) -> Result<Vec<EventView>, No> {
+    let head = app.store.stream_version(stream).await?;
+    let rows = app.store.events_of(stream, head.saturating_sub(u64::from(HISTORY)), HISTORY).await?;
+    Ok(rows.into_iter().rev().map(audit_view).collect())
+}
+
+fn audit_view(row: tidegate_store::EventRow) -> EventView {
+    crate::audit::api::view(row)
+}
+
+async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    let Some(asset) = assets::asset(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    let caching = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|etag| etag.as_bytes() == asset.etag.as_bytes());
+    let etag = HeaderValue::from_str(&asset.etag).unwrap_or(HeaderValue::from_static("\"\""));
+    let kept = [(header::ETAG, etag), (header::CACHE_CONTROL, HeaderValue::from_static(caching))];
+    if known {
+        return (StatusCode::NOT_MODIFIED, kept).into_response();
+    }
+    (kept, [(header::CONTENT_TYPE, asset.content_type)], asset.bytes).into_response()
+}
+
+/// The page about a code; what `type` of a problem names.
+async fn error_page(Path(code): Path<String>) -> Response {
+    match crate::web::docs::error(&code) {
+        Some(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}

@@ -1,0 +1,203 @@
+//! Gathers what the home page shows, as far as the visitor may see it.
+
+use std::collections::BTreeMap;
+
+use tidegate_api::request::ListQuery;
+use tidegate_api::view::DeploymentView;
+use tidegate_domain::access::{About, Permission};
+use tidegate_domain::change::{Change, State as ChangeState};
+use tidegate_domain::deployment::rollout::{Deployment, State};
+use tidegate_domain::estate::{Environment, Slot, TargetRecord};
+use tidegate_domain::gate::WaitingOn;
+use tidegate_domain::release::{Release, State as ReleaseState};
+use tidegate_domain::{Millis, Name, limits};
+use tidegate_store::{Filter, Order, PageRequest, Record};
+
+use crate::app::App;
+use crate::deployment::{desk, view};
+use crate::list;
+use crate::pages::Visit;
+use crate::problem::No;
+use crate::web::page::today::{Agents, Ask, EnvironmentNow, Place, Runs, Today, Waiting};
+
+/// Agents in touch were heard of within two long polls.
+const IN_TOUCH_MS: Millis = 2 * 1_000 * limits::POLL_SECONDS as Millis + 15_000;
+/// Freezes this near are shown.
+const NEAR_MS: Millis = 14 * 86_400_000;
+/// Names of silent targets that are shown.
+const NAMED_MAX: usize = 8;
+
+/// What the home page shows.
+pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
+    let under_way = under_way(app, visit).await?;
+    let changes = of_state::<Change>(app, visit, ChangeState::AwaitingAuthorisation.as_str()).await?;
+    let mut freezes = crate::freeze::service::current(app).await?;
+    freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS);
+    freezes.sort_by_key(|freeze| freeze.from_ms);
+    Ok(Today {
+        environments: environments(app, visit, &under_way).await?,
+        waiting: under_way.iter().filter_map(waiting).chain(changes.iter().map(change_waits)).collect(),
+        asks: asks(visit, &under_way, &changes),
+        freezes,
+        support: of_state::<Release>(app, visit, ReleaseState::EarlyLifeSupport.as_str()).await?,
+        agents: agents(app).await?,
+        dora: crate::measure::api::of(app).await?,
+        dora_days: 90,
+    })
+}
+
+async fn of_state<T: Record>(app: &App, visit: &Visit, state: &str) -> Result<Vec<T>, No> {
+    let query = ListQuery { state: Some(state.to_owned()), ..ListQuery::default() };
+    Ok(list::page::<T>(app, &visit.caller, &query).await?.rows.into_iter().map(|row| row.value).collect())
+}
+
+/// Deployments that are not over, as the desk sees them.
+async fn under_way(app: &App, visit: &Visit) -> Result<Vec<DeploymentView>, No> {
+    let states = "planned,awaiting_approval,scheduled,queued,running,paused,baking,failing,falling_back";
+    let found = of_state::<Deployment>(app, visit, states).await?;
+    let mut views = Vec::new();
+    for deployment in found {
+        views.push(desk::read(app, &deployment.id, |copy| view::without_reasons(&copy.deployment)).await?);
+    }
+    Ok(views)
+}
+
+async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) -> Result<Vec<EnvironmentNow>, No> {
+    let request = PageRequest { order: Order::OldestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
+    let slots = app.store.list::<Slot>(&Filter::default(), &request).await?.rows;
+    let found = app.store.list::<Environment>(&Filter::default(), &request).await?.rows;
+    let seen = |environment: &Environment| {
+        visit.caller.person.may(Permission::Read, About { application: None, environment: Some(&environment.name) })
+    };
+    let mut environments = Vec::new();
+    for environment in found.into_iter().map(|row| row.value).filter(|it| it.controlled && seen(it)) {
+        let here = |view: &&DeploymentView| view.deployment.environment == environment.name;
+        let mut applications: Vec<Name> = under_way.iter().filter(here).map(|view| view.deployment.application.clone()).collect();
+        let of_slots = slots.iter().filter(|slot| slot.value.environment == environment.name);
+        applications.extend(of_slots.map(|slot| slot.value.application.clone()));
+        applications.sort();
+        applications.dedup();
+        let slot = |application: &Name| slots.iter().map(|row| &row.value).find(|it| it.id() == Slot::id(&environment.name, application));
+        let places = applications.into_iter().map(|it| place(slot(&it), under_way.iter().filter(here).collect(), it)).collect();
+        environments.push(EnvironmentNow { environment, places });
+    }
+    Ok(environments)
+}
+
+fn place(slot: Option<&Slot>, here: Vec<&DeploymentView>, application: Name) -> Place {
+    let runs = slot.and_then(|slot| slot.verified.first()).map(|verified| Runs {
+        version: versions(&verified.package),
+        since_ms: verified.at_ms,
+        deployment: verified.deployment.clone(),
+    });
+    let mine = |view: &&&DeploymentView| view.deployment.application == application;
+    let now = here.iter().filter(mine).find(|view| view.deployment.state.holds_slot()).map(|view| (*view).clone());
+    let next = here.iter().filter(mine).find(|view| !view.deployment.state.holds_slot()).map(|view| (*view).clone());
+    Place { runs, now, next, application }
+}
+
+fn versions(package: &BTreeMap<Name, (tidegate_domain::Version, tidegate_domain::Digest)>) -> String {
+    match package.iter().collect::<Vec<_>>().as_slice() {
+        [(_, (version, _))] => version.to_string(),
+        several => several.iter().map(|(name, (version, _))| format!("{name} {version}")).collect::<Vec<_>>().join(", "),
+    }
+}
+
+fn what(deployment: &Deployment) -> String {
+    format!("{} {} → {}", deployment.application, deployment.version_line(), deployment.environment)
+}
+
+fn waiting(view: &DeploymentView) -> Option<Waiting> {
+    let held = view.deployment.waiting.as_ref()?;
+    let whom = match &held.on {
+        WaitingOn::Request | WaitingOn::Resume { .. } | WaitingOn::Answer { .. } => "an operator",
+        WaitingOn::Approval { .. } | WaitingOn::Inconclusive { .. } => "a change authority",
+        WaitingOn::Admission { .. } => "what its page lists",
+        WaitingOn::Freeze { .. } => "time, or an exception",
+        WaitingOn::Targets { .. } => "its targets",
+        WaitingOn::Fallback { .. } => "the way back",
+        WaitingOn::Schedule | WaitingOn::Bake { .. } | WaitingOn::Measurement { .. } | WaitingOn::Window => "time",
+    };
+    Some(Waiting {
+        what: what(&view.deployment),
+        href: format!("/deployments/{}", view.deployment.id),
+        sentence: held.on.sentence(),
+        whom: whom.into(),
+        since_ms: Some(held.since_ms),
+        until_ms: held.until_ms,
+    })
+}
+
+fn change_waits(change: &Change) -> Waiting {
+    let votes = change.votes.len() as u32;
+    let missing = change.quorum.saturating_sub(votes);
+    Waiting {
+        what: change.content.title.clone(),
+        href: format!("/changes/{}", change.id),
+        sentence: format!("waiting for {missing} more approval{}", if missing == 1 { "" } else { "s" }),
+        whom: "a change authority other than its author".into(),
+        since_ms: Some(change.created_at_ms),
+        until_ms: None,
+    }
+}
+
+/// What the visitor themselves can do something about.
+fn asks(visit: &Visit, under_way: &[DeploymentView], changes: &[Change]) -> Vec<Ask> {
+    let may = |permission, application: &Name, environment: Option<&Name>| {
+        visit.caller.person.may(permission, About { application: Some(application), environment })
+    };
+    let mine = &visit.caller.person.name;
+    let votes = changes.iter().filter(|change| {
+        change.author != *mine
+            && !change.votes.iter().any(|vote| vote.by == *mine)
+            && may(Permission::Authorise, &change.content.application, change.content.environments.first())
+    });
+    let votes = votes.map(|change| Ask {
+        verb: "Decide".into(),
+        what: change.content.title.clone(),
+        href: format!("/changes/{}", change.id),
+        since_ms: change.created_at_ms,
+    });
+    let questions = under_way.iter().filter_map(|view| {
+        let it = &view.deployment;
+        let held = it.waiting.as_ref()?;
+        let (verb, permission) = match &held.on {
+            WaitingOn::Answer { .. } => ("Answer", Permission::Deploy),
+            WaitingOn::Approval { .. } => ("Say yes", Permission::Authorise),
+            WaitingOn::Inconclusive { .. } => ("Decide", Permission::Authorise),
+            WaitingOn::Resume { .. } if it.state == State::Paused => ("Resume", Permission::Deploy),
+            _ => return None,
+        };
+        let asked = may(permission, &it.application, Some(&it.environment));
+        asked.then(|| Ask { verb: verb.into(), what: what(it), href: format!("/deployments/{}", it.id), since_ms: held.since_ms })
+    });
+    votes.chain(questions).collect()
+}
+
+async fn agents(app: &App) -> Result<Agents, No> {
+    let request = PageRequest { order: Order::ByName, after: None, limit: 10_000 };
+    let targets = app.store.list::<TargetRecord>(&Filter::default(), &request).await?.rows;
+    let now_ms = app.now_ms();
+    let mut agents =
+        Agents { targets: targets.len() as u64, in_touch: 0, silent: Vec::new(), silent_count: 0, without: Vec::new(), without_count: 0, versions: BTreeMap::new() };
+    for record in targets.into_iter().map(|row| row.value) {
+        let presence = app.sessions.presence(&record.target.name);
+        match (&record.state.agent_key, presence) {
+            (None, _) => {
+                agents.without_count += 1;
+                agents.without.push(record.target.name);
+            }
+            (Some(_), Some(presence)) if now_ms - presence.at_ms < IN_TOUCH_MS => {
+                agents.in_touch += 1;
+                *agents.versions.entry(presence.agent_version).or_insert(0) += 1;
+            }
+            (Some(_), presence) => {
+                agents.silent_count += 1;
+                agents.silent.push((record.target.name, presence.map(|it| it.at_ms)));
+            }
+        }
+    }
+    agents.silent.truncate(NAMED_MAX);
+    agents.without.truncate(NAMED_MAX);
+    Ok(agents)
+}
