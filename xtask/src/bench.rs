@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements with something to compare them to. Each bench is one file and one arm.
 
 mod events;
+mod fleet;
 
 use std::path::Path;
 
@@ -32,7 +33,7 @@ impl Row {
 /// A bench and its name on the command line.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
 
-const BENCHES: [Bench; 1] = [("events", events::run)];
+const BENCHES: [Bench; 2] = [("events", events::run), ("fleet", fleet::run)];
 
 /// Runs the named benches, all if none is named; prints their rows and writes them to `json`.
 pub fn run(names: &[String], json: Option<&Path>) -> anyhow::Result<()> {

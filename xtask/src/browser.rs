@@ -12,8 +12,8 @@ use rustix::process::Signal;
 use crate::process::{Server, check_stopped, run as run_to_end};
 use crate::tree;
 
-/// The server under test: the demo, played to its end and left running for a look around.
-const DEMO: [&str; 3] = ["demo", "--once", "--keep"];
+/// The server under test: the demo, whose changes the browser approves by hand, left running for a look around.
+const DEMO: [&str; 4] = ["demo", "--once", "--keep", "--by-hand"];
 /// The oldest Node that playwright-core runs on.
 const NODE_MIN: u32 = 20;
 /// How long the demo may take until it prints where to sign in.
@@ -30,17 +30,15 @@ pub fn run(program: &Path) -> anyhow::Result<()> {
         Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
     let login = sign_in_address(&mut server)?;
     let base = base_of(&login).with_context(|| format!("{login} is no address"))?;
-    for script in ["run.mjs", "story.mjs"].map(|name| folder.join(name)).iter().filter(|script| script.exists()) {
-        run_to_end(
-            Command::new("node")
-                .arg(script)
-                .current_dir(&folder)
-                .env("BASE_URL", base)
-                .env("LOGIN_URL", &login)
-                .env("SCREENSHOTS", screenshots()),
-        )?;
-    }
-    Ok(())
+    let story = run_to_end(
+        Command::new("node")
+            .arg("story.mjs")
+            .current_dir(&folder)
+            .env("BASE_URL", base)
+            .env("LOGIN_URL", &login)
+            .env("SCREENSHOTS", screenshots()),
+    );
+    story
 }
 
 /// Debian 12's own Node is too old for the driver of the browser; Debian 13's is not.

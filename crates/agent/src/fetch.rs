@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sha2::{Digest as _, Sha256};
@@ -14,6 +15,9 @@ use crate::{crash, durable};
 
 /// Downloads that come with other bytes than announced before the artifact is given up.
 const MISMATCHES_MAX: u32 = 2;
+
+/// Two applications may want the same artifact at once; each writes its own file.
+static DOWNLOADS: AtomicU64 = AtomicU64::new(0);
 
 /// The folder of checked artifacts.
 #[derive(Debug, Clone)]
@@ -75,7 +79,8 @@ impl Cache {
 
     async fn download(&self, client: &Client, artifact: &ArtifactRef, path: &Path) -> Result<(), FetchError> {
         let mut response = client.artifact(&artifact.digest).await?;
-        let beside = Beside::new(self.0.join(format!(".{}.{:p}", artifact.digest.hex(), &raw const response)));
+        let number = DOWNLOADS.fetch_add(1, Ordering::Relaxed);
+        let beside = Beside(self.0.join(format!(".{}.{number}", artifact.digest.hex())));
         let mut file = File::create(&beside.0)?;
         let mut hash = Sha256::new();
         let mut bytes = 0;
@@ -117,12 +122,6 @@ impl Cache {
 
 /// A file that is removed unless it was renamed.
 struct Beside(PathBuf);
-
-impl Beside {
-    fn new(path: PathBuf) -> Beside {
-        Beside(path)
-    }
-}
 
 impl Drop for Beside {
     fn drop(&mut self) {

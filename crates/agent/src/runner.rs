@@ -14,7 +14,7 @@ use crate::check;
 use crate::clock::now_ms;
 use crate::driver::command::Run;
 use crate::driver::script::{Doubt, Earlier};
-use crate::driver::{End, Job, files, health, process, script, systemd};
+use crate::driver::{End, Job, files, health, process, say, script, systemd};
 use crate::fetch::FetchError;
 use crate::item::{Item, Work, items};
 use crate::journal::Record;
@@ -197,7 +197,8 @@ impl Runner<'_> {
     /// Journals the end.
     fn keep(&self, item: &Item<'_>, number: u32, end: End, clock: Option<Instant>) -> io::Result<End> {
         if let Some(detail) = &end.detail {
-            self.job(item, number).say(&format!("── {}: {detail} ──", state_text(end.state)))?;
+            let folder = script::last_folder(&self.attempt.entry.try_folder(item.position, number));
+            say(&folder, &format!("── {}: {detail} ──", state_text(end.state)))?;
         }
         let earlier = self.attempt.record(item.position);
         let took_ms = end.took_ms.or_else(|| clock.map(|clock| clock.elapsed().as_millis() as u64));
@@ -237,7 +238,14 @@ impl Runner<'_> {
             Work::Step(_, Step { action: Action::Systemd { .. }, .. }) => Doubt { class: Class::Idempotent, verify: &[] },
             Work::Step(_, _) | Work::Settle(_) => return Earlier::Run,
         };
-        script::take_up(&self.job(item, number), doubt).await.unwrap_or_else(Earlier::Over)
+        let earlier = script::take_up(&self.job(item, number), doubt).await;
+        earlier.unwrap_or_else(|end| match (doubt.class, end.state) {
+            // That it cannot be found out does not mean that it failed.
+            (Class::Once | Class::Verifiable, StepState::Failed | StepState::Errored) => {
+                Earlier::Over(End { state: StepState::Unknown, ..end })
+            }
+            _ => Earlier::Over(end),
+        })
     }
 
     /// One try; `None` if nobody saw its end.

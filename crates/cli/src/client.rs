@@ -68,11 +68,6 @@ impl Client {
         Ok(Client { http, server, token })
     }
 
-    /// The address of the server.
-    pub fn server(&self) -> &str {
-        &self.server
-    }
-
     /// Reads one thing or a page.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Ending> {
         self.list(path, &()).await

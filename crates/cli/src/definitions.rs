@@ -34,25 +34,21 @@ pub fn read(paths: &[PathBuf]) -> Result<Definitions, Ending> {
     let mut all = Vec::new();
     let mut refused = Vec::new();
     for file in &files {
-        match strict::yaml::<Definition>(&text(file)?, &file.display().to_string()) {
+        match strict::yaml_checked(&text(file)?, &file.display().to_string(), Definition::check) {
             Ok(definitions) => all.extend(definitions),
             Err(marked) => refused.extend(marked),
         }
     }
-    refused.extend(unsound(&all));
+    refused.extend(repeated(&all));
     if refused.is_empty() { Ok(Definitions { all, files: files.len() }) } else { Err(Ending::Files(refused)) }
 }
 
-/// What the rules of the domain say against definitions that can be read.
-fn unsound(all: &[Located<Definition>]) -> Vec<Marked> {
+/// Things that are defined more than once.
+fn repeated(all: &[Located<Definition>]) -> Vec<Marked> {
     let mut refused = Vec::new();
     let mut seen: BTreeMap<(&str, &Name), String> = BTreeMap::new();
     for located in all {
-        let definition = &located.value;
-        if let Err(refusal) = definition.check() {
-            refused.push(located.mark(&refusal));
-        }
-        let thing = (definition.noun().as_str(), definition.name());
+        let thing = (located.value.noun().as_str(), located.value.name());
         match seen.get(&thing) {
             Some(first) => {
                 let what = format!("{} {} is defined twice, first at {first}", thing.0, thing.1);

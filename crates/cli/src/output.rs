@@ -120,7 +120,8 @@ impl Output {
                 let count = if marked.len() == 1 { "1 refusal".to_owned() } else { format!("{} refusals", marked.len()) };
                 format!("{}\n{count}; nothing was sent", marked.iter().map(one).collect::<Vec<_>>().join("\n"))
             }
-            Ending::Unreachable { .. } => format!("{head} {}", harmless(&text::problem::refusal(&unreachable(ending)))),
+            // No page about a code would help here: nobody was there to say one.
+            Ending::Unreachable { .. } => format!("{head} {}", harmless(&unreachable(ending).to_string())),
             Ending::NotSucceeded | Ending::NobodyListens => String::new(),
         }
     }
@@ -184,6 +185,10 @@ mod tests {
     #[test]
     fn a_table_is_plain() {
         let rows = [["one".to_owned(), "2".to_owned()], ["three\nlines".to_owned(), String::new()]];
-        expect![[""]].assert_eq(&table(["name", "count"], rows));
+        expect![[r#"
+            NAME         COUNT
+            one          2
+            three lines"#]]
+        .assert_eq(&table(["name", "count"], rows));
     }
 }

@@ -85,7 +85,20 @@ mod tests {
             Ok(instant) => format!("{text} → {instant}"),
             Err(refusal) => format!("{text} → {}", refusal.what),
         });
-        expect![[""]].assert_eq(&lines.join("\n"));
+        expect![[r#"
+            2026-12-24T18:00:00+01:00 → 2026-12-24T17:00:00Z
+            2026-12-24T18:00:00Z → 2026-12-24T18:00:00Z
+            2026-12-24T18:00 → 2026-12-24T17:00:00Z
+            2026-12-24 18:00:30 → 2026-12-24T17:00:30Z
+            2026-12-24T18:00[America/New_York] → 2026-12-24T23:00:00Z
+            +2h → 2026-03-28T14:00:00Z
+            +1h30m → 2026-03-28T13:30:00Z
+            +1d → 2026-03-29T11:00:00Z
+            2026-03-29T02:30 → 2026-03-29T02:30 does not exist, or exists twice, in Europe/Vienna
+            2026-10-25T02:30 → 2026-10-25T02:30 does not exist, or exists twice, in Europe/Vienna
+            tomorrow → "tomorrow" is not a time
+            + → "+" is not a time
+            18:00 → "18:00" is not a time"#]].assert_eq(&lines.join("\n"));
     }
 
     #[test]

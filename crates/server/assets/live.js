@@ -1,5 +1,5 @@
-// Brings marked regions of the page up to date in place. Everything works without it.
-// A region is <… id="key" data-live="key">. Forms that somebody is filling in, open <details>, focus, selection and scroll stay.
+// Brings marked regions up to date in place. Everything works without it.
+// A region is <… id="key" data-live="key">. Forms being filled in, open <details>, focus and scroll stay.
 
 const PATIENCE = 150; // ms to gather events before a look
 const PAUSE = 350; // ms between two looks
@@ -103,7 +103,7 @@ function listen(address) {
   stream.onerror = () => {
     lost = true;
     say("lost", "reconnecting");
-    // A refused stream is not tried again by the browser; the page tries, gently.
+    // The browser does not try a refused stream again; the page does, gently.
     if (stream.readyState === EventSource.CLOSED) setTimeout(() => { stream.close(); listen(address); }, 5000);
   };
   stream.addEventListener("entry", ask);

@@ -16,6 +16,7 @@ use crate::agent::sessions::Sessions;
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
 use crate::door::Act;
+use crate::overload::Overload;
 use crate::problem::No;
 use crate::secret::ServerKey;
 
@@ -37,6 +38,8 @@ pub struct App {
     pub wake: Notify,
     /// Wakes long polls, by target.
     pub bells: Bells,
+    /// How much is under way.
+    pub overload: Overload,
     /// Asks other hosts.
     pub http: reqwest::Client,
     /// How it was started.

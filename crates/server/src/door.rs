@@ -2,16 +2,19 @@
 //! it. The router and the OpenAPI document are both made of the same list, so that neither can drift from the other.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tidegate_api::request::Nothing;
 use tidegate_api::strict;
 use tidegate_domain::access::Permission;
 use tidegate_domain::{Code, Digest, Id, Millis, Name, Refusal, limits};
@@ -32,6 +35,8 @@ pub struct Act {
     pub if_match: Option<u64>,
     /// The key under which the answer is remembered, and the digest of the request.
     pub idempotency: Option<(String, Digest)>,
+    /// The version that the answer shows, for its `ETag`; set by whoever makes an answer that does not carry it itself.
+    pub shown: Arc<OnceLock<u64>>,
 }
 
 impl Act {
@@ -52,13 +57,36 @@ impl Act {
         }
     }
 
+    /// Says which version the answer shows, where the answer does not say it itself.
+    pub fn show(&self, version: u64) {
+        // One answer shows one version: the first word stands.
+        drop(self.shown.set(version));
+    }
+
+    /// The same asking for a second change on its behalf: the key and the version were meant for the first.
+    #[must_use]
+    pub fn beside(&self) -> Act {
+        Act { if_match: None, idempotency: None, ..self.clone() }
+    }
+
     /// The row that remembers an answer, if a key was given; committed with what it answers.
     pub fn remember<A: Serialize>(&self, answer: &A, now_ms: Millis) -> Option<IdempotencyRow> {
         let (key, request) = self.idempotency.clone()?;
         let answer = serde_json::to_string(answer).ok()?;
         Some(IdempotencyRow { key, request, answer, at_ms: now_ms })
     }
+
+    /// The row that remembers that there was an answer: one with a secret in it is shown once and kept nowhere.
+    pub fn remember_secret(&self, now_ms: Millis) -> Option<IdempotencyRow> {
+        let (key, request) = self.idempotency.clone()?;
+        Some(IdempotencyRow { key, request, answer: SHOWN_ONCE.into(), at_ms: now_ms })
+    }
 }
+
+/// What is kept in place of an answer that had a secret in it.
+const SHOWN_ONCE: &str = "";
+/// Seconds for a body to come in: its sender must not hold a place among those who are served.
+const BODY_SECONDS: u64 = 60;
 
 /// What comes in at a door.
 #[derive(Debug)]
@@ -155,7 +183,8 @@ where
     Fut: Future<Output = Result<A, No>> + Send + 'static,
 {
     let source = if method == Method::GET || method == Method::DELETE { Source::Query } else { Source::Body };
-    let handler = on(filter(&method), move |State(app): State<Arc<App>>, params: RawPathParams, request: Request| {
+    type Params = Result<RawPathParams, RawPathParamsRejection>;
+    let handler = on(filter(&method), move |State(app): State<Arc<App>>, params: Params, request: Request| {
         let act = act.clone();
         async move { respond(app, params, request, (permission, source), act).await.unwrap_or_else(IntoResponse::into_response) }
     });
@@ -180,7 +209,7 @@ pub fn form_of<T: JsonSchema>() -> Option<fn(&mut SchemaGenerator) -> Schema> {
 
 async fn respond<B, A, F, Fut>(
     app: Arc<App>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     request: Request,
     (permission, source): (Permission, Source),
     act: F,
@@ -193,33 +222,73 @@ where
 {
     let (parts, body) = request.into_parts();
     let caller = Caller::of(&app, &parts.headers, &parts.method, permission).await?;
-    let bytes = match source {
-        Source::Body => read(body).await?,
-        Source::Query | Source::Bytes => Vec::new(),
-    };
-    let body = match source {
-        Source::Body => strict::json(if bytes.is_empty() { b"{}" } else { &bytes })?,
-        Source::Query | Source::Bytes => query(parts.uri.query().unwrap_or_default())?,
-    };
-    let described = [parts.method.as_str().as_bytes(), parts.uri.path().as_bytes(), &bytes].join(&b'\n');
-    let idempotency = idempotency(&parts.headers, &caller)?.map(|key| (key, Digest::of(&described)));
-    if let Some(answer) = remembered(&app, idempotency.as_ref()).await? {
-        return Ok(json(StatusCode::OK, answer, "replayed"));
-    }
-    let act_of = Act { caller, cause: cause(&parts.headers), if_match: if_match(&parts.headers)?, idempotency };
+    let params = params.map_err(|_| Refusal::new(Code::Malformed, "the path is not UTF-8", "encode it as UTF-8").at("path"))?;
     let params = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let answer = act(app, act_of, Input { body, params }).await?;
-    let text = serde_json::to_string(&answer).map_err(|error| No::Fault(crate::problem::Fault::new(error.to_string())))?;
-    Ok(json(StatusCode::OK, text, "fresh"))
+    let (body, bytes) = input(&parts, body, source).await?;
+    let idempotency = idempotency(&parts, &caller)?.map(|key| (key, request_digest(&parts, &bytes)));
+    if let Some(answer) = remembered(&app, idempotency.as_ref()).await? {
+        return Ok(json(answer, (None, "replayed")));
+    }
+    let shown = Arc::new(OnceLock::new());
+    let (cause, if_match) = (cause(&parts.headers), if_match(&parts.headers)?);
+    let act_of = Act { caller, cause, if_match, idempotency: idempotency.clone(), shown: shown.clone() };
+    match act(app.clone(), act_of, Input { body, params }).await {
+        Ok(answer) => {
+            let text = serde_json::to_string(&answer).map_err(|error| No::Fault(crate::problem::Fault::new(error.to_string())))?;
+            Ok(json(text, (shown.get().copied(), "fresh")))
+        }
+        // The same request may have been carried out at the same moment; then its answer is this one's too.
+        Err(no) => match remembered(&app, idempotency.as_ref()).await {
+            Ok(Some(answer)) => Ok(json(answer, (None, "replayed"))),
+            Ok(None) | Err(_) => Err(no),
+        },
+    }
 }
 
-async fn read(body: Body) -> Result<Vec<u8>, Refusal> {
-    axum::body::to_bytes(body, limits::BODY_BYTES_MAX).await.map(|bytes| bytes.to_vec()).map_err(|_| {
-        Refusal::new(
-            Code::TooLarge,
-            format!("the body is more than {} bytes, or broke off", limits::BODY_BYTES_MAX),
-            "send less, or in parts",
-        )
+/// What came in, and the bytes of its body.
+async fn input<B: DeserializeOwned>(parts: &Parts, body: Body, source: Source) -> Result<(B, Vec<u8>), Refusal> {
+    let asked = parts.uri.query().unwrap_or_default();
+    if source != Source::Body {
+        return Ok((query(asked)?, Vec::new()));
+    }
+    // What is asked for in the wrong place must not be passed over in silence.
+    query::<Nothing>(asked)?;
+    let bytes = read(body, limits::BODY_BYTES_MAX).await?;
+    if bytes.is_empty() {
+        return Ok((strict::json(b"{}")?, bytes));
+    }
+    is_json(&parts.headers)?;
+    Ok((strict::json(&bytes)?, bytes))
+}
+
+fn is_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let kind = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if kind == "application/json" {
+        return Ok(());
+    }
+    let what = format!("the body is said to be \"{}\"", tidegate_domain::ids::clip(&kind));
+    Err(Refusal::new(Code::Malformed, what, "send JSON, with Content-Type: application/json").at("Content-Type"))
+}
+
+fn request_digest(parts: &Parts, bytes: &[u8]) -> Digest {
+    let address = parts.uri.path_and_query().map_or("", |it| it.as_str());
+    Digest::of(&[parts.method.as_str().as_bytes(), address.as_bytes(), bytes].join(&b'\n'))
+}
+
+/// Reads a body, whole or not at all.
+///
+/// # Errors
+///
+/// [`Code::TooLarge`] beyond `bytes_max`, [`Code::Malformed`] if it breaks off or takes too long.
+pub async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
+    let all = axum::body::to_bytes(body, bytes_max);
+    let Ok(all) = tokio::time::timeout(std::time::Duration::from_secs(BODY_SECONDS), all).await else {
+        let what = format!("the body did not come within {BODY_SECONDS} s");
+        return Err(Refusal::new(Code::Malformed, what, "send it again, faster"));
+    };
+    all.map(|bytes| bytes.to_vec()).map_err(|_| {
+        Refusal::new(Code::TooLarge, format!("the body is more than {bytes_max} bytes, or broke off"), "send less, or in parts")
     })
 }
 
@@ -237,6 +306,13 @@ pub fn query<B: DeserializeOwned>(text: &str) -> Result<B, Refusal> {
 async fn remembered(app: &App, idempotency: Option<&(String, Digest)>) -> Result<Option<String>, No> {
     let Some((key, request)) = idempotency else { return Ok(None) };
     match app.store.idempotent(key).await? {
+        Some(row) if row.request == *request && row.answer == SHOWN_ONCE => Err(Refusal::new(
+            Code::IdempotencyConflict,
+            "this request was carried out, and the secret in its answer is shown once",
+            "make another one with a new key, and end the one that was lost",
+        )
+        .at("Idempotency-Key")
+        .into()),
         Some(row) if row.request == *request => Ok(Some(row.answer)),
         Some(_) => Err(Refusal::new(
             Code::IdempotencyConflict,
@@ -249,8 +325,10 @@ async fn remembered(app: &App, idempotency: Option<&(String, Digest)>) -> Result
     }
 }
 
-fn idempotency(headers: &HeaderMap, caller: &Caller) -> Result<Option<String>, Refusal> {
-    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+fn idempotency(parts: &Parts, caller: &Caller) -> Result<Option<String>, Refusal> {
+    // Reading has no effect that could happen twice.
+    let given = parts.headers.get("idempotency-key").filter(|_| parts.method != Method::GET);
+    let Some(value) = given else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (8..=128).contains(&key.len()) => Ok(Some(format!("{}:{key}", caller.actor()))),
         _ => Err(Refusal::new(Code::Malformed, "the idempotency key is too short, too long or not text", "use 8 to 128 characters")
@@ -272,11 +350,12 @@ fn cause(headers: &HeaderMap) -> String {
     format!("request {}", tidegate_domain::ids::clip(id))
 }
 
-/// A JSON answer; a [`tidegate_api::view::Versioned`] one carries its version as `ETag`.
-fn json(status: StatusCode, text: String, freshness: &'static str) -> Response {
-    let etag = text.strip_prefix("{\"version\":").and_then(|rest| rest.split(',').next()).map(|version| format!("\"{version}\""));
-    let mut response = (status, [(header::CONTENT_TYPE, "application/json")], text).into_response();
-    if let Some(etag) = etag.and_then(|etag| HeaderValue::from_str(&etag).ok()) {
+/// A JSON answer with the version that it shows as `ETag`; a [`tidegate_api::view::Versioned`] one carries it in itself.
+fn json(text: String, (shown, freshness): (Option<u64>, &'static str)) -> Response {
+    let carried = || text.strip_prefix("{\"version\":")?.split(',').next()?.parse().ok();
+    let etag = shown.or_else(carried).and_then(|version| HeaderValue::from_str(&format!("\"{version}\"")).ok());
+    let mut response = (StatusCode::OK, [(header::CONTENT_TYPE, "application/json")], text).into_response();
+    if let Some(etag) = etag {
         response.headers_mut().insert(header::ETAG, etag);
     }
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -5,9 +5,11 @@
 
 pub mod access;
 pub mod agent;
+mod answer;
 pub mod app;
 mod artifact;
 mod audit;
+mod bounds;
 mod change;
 pub mod clock;
 pub mod deployment;
@@ -18,6 +20,7 @@ mod list;
 mod measure;
 mod openapi;
 pub mod orchestrator;
+mod overload;
 mod pages;
 mod probes;
 mod problem;

@@ -2,8 +2,15 @@
 
 use tidegate_api::request::ListQuery;
 use tidegate_api::view::{Page, Versioned};
-use tidegate_domain::access::{About, Permission};
-use tidegate_domain::{Code, Refusal, limits};
+use tidegate_api::definition::NamedStrategy;
+use tidegate_domain::access::{Person, Scope};
+use tidegate_domain::calendar::Freeze;
+use tidegate_domain::change::Change;
+use tidegate_domain::deployment::artifact::Artifact;
+use tidegate_domain::deployment::rollout::Deployment;
+use tidegate_domain::estate::{Application, Component, Environment, TargetRecord};
+use tidegate_domain::release::Release;
+use tidegate_domain::{Code, Name, Refusal, limits};
 use tidegate_store::{Filter, Order, PageRequest, Record, Stored};
 
 use crate::access::Caller;
@@ -46,22 +53,78 @@ pub fn request(query: &ListQuery) -> Result<(Filter, PageRequest), Refusal> {
     Ok((filter, PageRequest { order, after: query.after.clone(), limit }))
 }
 
+/// A thing in lists, and what it is about.
+pub trait Seen: Record {
+    /// Every application and environment that it is about; an empty one stands for all.
+    fn places(&self) -> Vec<Place> {
+        let index = self.index();
+        vec![(index.application, index.environment)]
+    }
+}
+
+/// An application in an environment.
+pub type Place = (Option<Name>, Option<Name>);
+
+impl Seen for Application {}
+impl Seen for Artifact {}
+impl Seen for Component {}
+impl Seen for Deployment {}
+impl Seen for Environment {}
+impl Seen for NamedStrategy {}
+impl Seen for Person {}
+impl Seen for Release {}
+impl Seen for TargetRecord {}
+
+impl Seen for Change {
+    fn places(&self) -> Vec<Place> {
+        self.content.environments.iter().map(|it| (Some(self.content.application.clone()), Some(it.clone()))).collect()
+    }
+}
+
+impl Seen for Freeze {
+    fn places(&self) -> Vec<Place> {
+        let or_all = |names: &[Name]| if names.is_empty() { vec![None] } else { names.iter().cloned().map(Some).collect() };
+        let environments: Vec<Option<Name>> = or_all(&self.environments);
+        let pairs = or_all(&self.applications).into_iter().flat_map(|application| {
+            environments.iter().map(move |environment| (application.clone(), environment.clone()))
+        });
+        pairs.collect()
+    }
+}
+
+/// Whether somebody may see a thing: whether they may read in one of its places.
+///
+/// What is about an application in an environment is seen by whoever may read there. What is about one of the two, or about
+/// neither, concerns the others as well: whoever plans a deployment has to see the environment, its targets and its freezes.
+pub fn may_see(person: &Person, thing: &impl Seen) -> bool {
+    let places = thing.places();
+    person.grants.iter().any(|grant| places.iter().any(|place| touches(&grant.scope, place)))
+}
+
+fn touches(scope: &Scope, (application, environment): &Place) -> bool {
+    match scope {
+        Scope::All => true,
+        Scope::Application(name) => application.as_ref().is_none_or(|it| it == name),
+        Scope::Environment(name) => environment.as_ref().is_none_or(|it| it == name),
+    }
+}
+
 /// One page of what the asker may see.
-pub async fn page<T: Record>(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
+pub async fn page<T: Seen>(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
+    let mut page = unseen::<T>(app, query).await?;
+    page.rows.retain(|row| may_see(&caller.person, &row.value));
+    Ok(page)
+}
+
+/// One page of everything; whoever asks for it looks themselves at what may be seen.
+pub async fn unseen<T: Record>(app: &App, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
     let (filter, request) = request(query)?;
     let page = app.store.list::<T>(&filter, &request).await?;
-    let rows = page.rows.into_iter().filter(|row| may_see(caller, &row.value)).map(versioned).collect();
-    Ok(Page { rows, next: page.next })
+    Ok(Page { rows: page.rows.into_iter().map(versioned).collect(), next: page.next })
 }
 
 /// One thing, if the asker may see it; else as if there were none, so that nothing is told about what is hidden.
-pub async fn one<T: Record>(app: &App, caller: &Caller, id: &str) -> Result<Stored<T>, No> {
+pub async fn one<T: Seen>(app: &App, caller: &Caller, id: &str) -> Result<Stored<T>, No> {
     let found = app.need::<T>(id).await?;
-    if may_see(caller, &found.value) { Ok(found) } else { Err(Refusal::not_found(T::NOUN.as_str(), id).into()) }
-}
-
-fn may_see<T: Record>(caller: &Caller, value: &T) -> bool {
-    let index = value.index();
-    let about = About { application: index.application.as_ref(), environment: index.environment.as_ref() };
-    caller.person.may(Permission::Read, about)
+    if may_see(&caller.person, &found.value) { Ok(found) } else { Err(Refusal::not_found(T::NOUN.as_str(), id).into()) }
 }

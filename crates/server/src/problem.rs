@@ -95,6 +95,8 @@ pub fn response(problem: &Problem) -> Response {
     if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
     }
+    // Carried along so that the request's id can be put in where it is known; see `answer`.
+    response.extensions_mut().insert(problem.clone());
     response
 }
 

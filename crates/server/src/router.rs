@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use tidegate_domain::{Code, Refusal};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -19,7 +20,7 @@ use tower_http::timeout::TimeoutLayer;
 use crate::app::App;
 use crate::door::Route;
 use crate::problem::No;
-use crate::{access, agent, artifact, audit, change, deployment, estate, freeze, measure, pages, release};
+use crate::{access, agent, answer, artifact, audit, change, deployment, estate, freeze, measure, overload, pages, release};
 
 /// Longest time a request may take; long polls and streams end before it by themselves or send as they go.
 const REQUEST_SECONDS: u64 = 600;
@@ -62,10 +63,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/readyz", get(ready))
         .merge(agent::api::router())
         .merge(pages::router())
+        .fallback(pages::no_such_page)
+        .layer(from_fn_with_state(app.clone(), overload::bound))
         .with_state(app)
-        .layer(CompressionLayer::new().compress_when(compress))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(REQUEST_SECONDS)))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(answer::complete))
+        .layer(CompressionLayer::new().compress_when(compress))
         .layer(set(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))
         .layer(set(header::REFERRER_POLICY, "same-origin"))

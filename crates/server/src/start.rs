@@ -17,6 +17,7 @@ use crate::agent::sessions::Sessions;
 use crate::app::{App, Bells, Commands, SYSTEM, Settings};
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
+use crate::overload::Overload;
 use crate::problem::{Fault, No};
 use crate::secret::ServerKey;
 
@@ -82,6 +83,7 @@ pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<
         sessions: Sessions::default(),
         wake: tokio::sync::Notify::new(),
         bells: Bells::default(),
+        overload: Overload::default(),
         http,
         settings: Settings {
             data: config.data.clone(),

@@ -9,4 +9,4 @@ mod server;
 pub use api::{Answer, Api};
 pub use estate::{Estate, artifact};
 pub use fleet::{Behaviour, Fleet};
-pub use server::TestServer;
+pub use server::{TestServer, config};

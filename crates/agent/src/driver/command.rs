@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use tidegate_domain::deployment::order::StepState;
+use tokio::process::Child;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
@@ -42,6 +43,14 @@ pub async fn run(
     }
     let mut child = tokio::process::Command::from(launch::command(&step_program, folder)).spawn()?;
     crash::point();
+    // From here on the program may have begun: a fault of this host must not be told as if it had not.
+    seen_to_end(&mut child, folder, cancel).await.or_else(|error| {
+        tracing::warn!("the step in {} was lost sight of: {error}", folder.display());
+        Ok(Run::Lost)
+    })
+}
+
+async fn seen_to_end(child: &mut Child, folder: &Path, cancel: &CancellationToken) -> io::Result<Run> {
     tokio::select! {
         ended = child.wait() => ended.map(drop)?,
         () = cancel.cancelled() => {

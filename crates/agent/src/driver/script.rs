@@ -1,6 +1,6 @@
 //! Runs a program of the artifact to its end, at most once unless its class allows more.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tidegate_domain::deployment::order::StepState;
 use tidegate_domain::estate::Class;
@@ -83,12 +83,10 @@ async fn verify(job: &Job<'_>, verify: &[String]) -> Result<Earlier, End> {
     }
 }
 
-/// Runs the check in a folder that sorts behind the try it is about; takes up the one of an earlier agent first, so that no two
-/// checks run at once.
+/// Runs the check; takes up the one of an earlier agent first, so that no two checks run at once.
 async fn verified(job: &Job<'_>, program: Program) -> Result<Run, End> {
-    let name = job.folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     for number in 1..=TRIES_MAX {
-        let folder = job.folder.with_file_name(format!("{name}-verify-{number:03}"));
+        let folder = check_folder(&job.folder, number);
         let run = if folder.exists() {
             let attached = command::attach(&folder, job.cancel).await;
             attached.map_err(|error| End::errored("the verify program cannot be examined", &error))?
@@ -100,6 +98,18 @@ async fn verified(job: &Job<'_>, program: Program) -> Result<Run, End> {
         }
     }
     Ok(Run::Lost)
+}
+
+/// The folder of one run of the check; it sorts behind the try it is about and before the next.
+fn check_folder(tried: &Path, number: u32) -> PathBuf {
+    let name = tried.file_name().unwrap_or_default().to_string_lossy();
+    tried.with_file_name(format!("{name}-verify-{number:03}"))
+}
+
+/// Where the last word on a try belongs: behind everything that it and its checks have put out.
+pub fn last_folder(tried: &Path) -> PathBuf {
+    let checks = (1..=TRIES_MAX).map(|number| check_folder(tried, number));
+    checks.take_while(|folder| folder.exists()).last().unwrap_or_else(|| tried.to_owned())
 }
 
 fn prepared(job: &Job<'_>, program: &str, args: &[String]) -> Result<Program, End> {

@@ -82,6 +82,21 @@ async fn a_verify_program_that_cannot_say_leaves_the_step_unknown() {
 }
 
 #[tokio::test]
+async fn a_verify_program_that_cannot_be_run_leaves_the_step_unknown() {
+    let mut world = World::running().await;
+    let order = held(&world, Class::Verifiable, "before", GREP);
+    world.server.with(|memory| memory.orders.push(order.clone()));
+    reached(&world, "before").await;
+    world.kill().await;
+    world.kill_all().await;
+    std::fs::remove_file(world.component().join("releases/1.0/bin/verify")).expect("removed");
+    world.start(0);
+    let report = world.server.end_of(&order.attempt).await;
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
+    assert_eq!(world.effects(), ["begin"]);
+}
+
+#[tokio::test]
 async fn a_once_step_asks_a_person_and_goes_on_where_the_person_says() {
     let Told { world, order, report } = power_cut(Class::Once, "after", GREP).await;
     assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");

@@ -1,6 +1,8 @@
 //! Versions beside each other on disk.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidegate_domain::deployment::artifact::Format;
 use tidegate_domain::deployment::order::{Installation, Outcome};
@@ -41,6 +43,32 @@ async fn the_last_versions_stay_and_current_points_at_one_of_them() {
     assert_eq!(report.steps[0].detail.as_deref(), Some("1.2 is unpacked already"));
     assert_eq!(releases(&world), ["1.2"]);
     assert_eq!(fs::read_to_string(world.component().join("current/text")).expect("the file"), "1.2");
+}
+
+#[tokio::test]
+async fn current_is_never_missing_while_it_is_switched() {
+    let world = World::running().await;
+    let report = world.server.carry_out(world.order(1, 1, vec![plain(&world, "1.0", "1.0")])).await;
+    assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
+    let current = world.component().join("current/text");
+    let over = Arc::new(AtomicBool::new(false));
+    let seen = over.clone();
+    let reader = std::thread::spawn(move || {
+        let mut looks = 0_u32;
+        while !seen.load(Ordering::SeqCst) {
+            fs::read_to_string(&current).expect("current points at a whole version, always");
+            looks += 1;
+        }
+        looks
+    });
+    for number in 2..=12 {
+        // Turn by turn another version, and every third time the same version with other bytes.
+        let (version, text) = (format!("1.{}", number / 3), format!("text {number}"));
+        let report = world.server.carry_out(world.order(number, 1, vec![plain(&world, &version, &text)])).await;
+        assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
+    }
+    over.store(true, Ordering::SeqCst);
+    assert!(reader.join().expect("every look found it") > 100);
 }
 
 #[tokio::test]

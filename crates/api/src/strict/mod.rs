@@ -56,6 +56,20 @@ pub fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
 ///
 /// What [`json`] refuses, and anchors, tags and directives that make the text mean something else than it shows.
 pub fn yaml<T: DeserializeOwned>(text: &str, file: &str) -> Result<Vec<Located<T>>, Vec<Marked>> {
+    yaml_checked(text, file, |_| Ok(()))
+}
+
+/// The same, with a rule that every document must pass as well; a document that does not is told beside those that cannot be
+/// read.
+///
+/// # Errors
+///
+/// As [`yaml`], and what `check` says, at the field that its place names.
+pub fn yaml_checked<T: DeserializeOwned>(
+    text: &str,
+    file: &str,
+    check: impl Fn(&T) -> Result<(), Refusal>,
+) -> Result<Vec<Located<T>>, Vec<Marked>> {
     let source = Arc::new(Source { file: file.to_owned(), text: text.to_owned() });
     if let Err(refusal) = tree::bounded(text.len()) {
         return Err(vec![Marked { refusal: refusal.at(file), snippet: String::new() }]);
@@ -65,7 +79,13 @@ pub fn yaml<T: DeserializeOwned>(text: &str, file: &str) -> Result<Vec<Located<T
     let mut refused = Vec::new();
     for document in documents {
         match read::read(&document) {
-            Ok(value) => values.push(Located { value, document, source: source.clone() }),
+            Ok(value) => {
+                let located = Located { value, document, source: source.clone() };
+                match check(&located.value) {
+                    Ok(()) => values.push(located),
+                    Err(refusal) => refused.push(located.mark(&refusal)),
+                }
+            }
             Err(wrong) => refused.push(source.mark(&wrong)),
         }
     }

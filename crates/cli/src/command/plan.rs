@@ -73,27 +73,20 @@ fn strategy_file(path: &std::path::Path) -> Result<Strategy, Ending> {
         let refusal = Refusal::new(Code::Malformed, format!("{file} holds {count} documents"), "keep one strategy in it");
         if count == 1 { Ok(()) } else { Err(Ending::from(refusal.at(file.clone()))) }
     };
-    let (strategy, refused) = if text.lines().any(|line| line.starts_with("strategy:")) {
-        let mut read = strict::yaml::<Definition>(&text, &file).map_err(Ending::Files)?;
+    if !text.lines().any(|line| line.starts_with("strategy:")) {
+        let mut read = strict::yaml_checked(&text, &file, Strategy::check).map_err(Ending::Files)?;
         one(read.len())?;
-        let located = read.swap_remove(0);
-        let refused = located.value.check().err().map(|refusal| located.mark(&refusal));
-        match located.value {
-            Definition::Strategy(named) => (named.strategy, refused),
-            other => {
-                let refusal =
-                    Refusal::new(Code::Malformed, format!("{file} defines a {}", other.noun()), "name a file with a strategy");
-                return Err(refusal.at(file).into());
-            }
+        return Ok(read.swap_remove(0).value);
+    }
+    let mut read = strict::yaml_checked(&text, &file, Definition::check).map_err(Ending::Files)?;
+    one(read.len())?;
+    match read.swap_remove(0).value {
+        Definition::Strategy(named) => Ok(named.strategy),
+        other => {
+            let what = format!("{file} defines a {}", other.noun());
+            Err(Refusal::new(Code::Malformed, what, "name a file with a strategy").at(file).into())
         }
-    } else {
-        let mut read = strict::yaml::<Strategy>(&text, &file).map_err(Ending::Files)?;
-        one(read.len())?;
-        let located = read.swap_remove(0);
-        let refused = located.value.check().err().map(|refusal| located.mark(&refusal));
-        (located.value, refused)
-    };
-    refused.map_or(Ok(strategy), |marked| Err(Ending::Files(vec![marked])))
+    }
 }
 
 /// Make a plan and show what it would do; nothing starts.
@@ -148,14 +141,26 @@ impl Starting {
             not_before_ms: not_before.map(|at| at.as_millisecond()),
         };
         let answer = session.client.post::<DeploymentView>(&format!("/deployments/{id}/start"), &request).await;
-        let answer = answer.inspect_err(|_| {
+        let answer = answer.map_err(|ending| {
             let note = format!("{id} is planned and not started; later: tidegate deploy start {id}, or with --wait to queue it");
             session.output.note(&note);
+            at(ending, id)
         })?;
         if self.watch {
             return follow(session, id).await;
         }
         session.output.answer(&answer, deployment::view)
+    }
+}
+
+/// A refusal that names the deployment, for those who see nothing else.
+fn at(ending: Ending, id: &Id) -> Ending {
+    match ending {
+        Ending::Refused(mut problem) => {
+            problem.place.get_or_insert_with(|| format!("deployment/{id}"));
+            Ending::Refused(problem)
+        }
+        other => other,
     }
 }
 

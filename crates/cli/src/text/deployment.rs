@@ -155,3 +155,80 @@ fn targets(targets: &[TargetProgress], zone: &TimeZone, all: bool) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use tidegate_api::view::{DeploymentView, GateState};
+    use tidegate_domain::admission::{Kind, Reason, ReasonCode};
+    use tidegate_domain::deployment::rollout::{State, TargetState};
+
+    use crate::text::sample::{self, BEGUN_MS};
+
+    #[test]
+    fn everything_about_a_deployment_fits_on_a_screen() {
+        let mut detail = sample::detail();
+        detail.deployment.state = State::Failing;
+        detail.deployment.started_at_ms = Some(BEGUN_MS + 1_000);
+        sample::target(&mut detail, 0, TargetState::Healthy, BEGUN_MS + 9_000);
+        sample::target(&mut detail, 2, TargetState::Failed, BEGUN_MS + 70_000);
+        detail.targets[2].detail = Some("step switch ended 1".into());
+        let gate = &mut detail.gates[0];
+        (gate.state, gate.sentence) = (GateState::Passed, "error rate: 0 is at most 0.05".into());
+        let gate = &mut detail.gates[2];
+        (gate.state, gate.sentence, gate.until_ms) = (GateState::Asking, "baking".into(), Some(BEGUN_MS + 100_000));
+        detail.sentence = "1 target failed, none is tolerated".into();
+        detail.deployment.decided_by = vec!["error rate: 0 is at most 0.05".into()];
+        expect![[r#"
+            DEP-sample: shop 1.1 to production is failing, 1 of 4 targets done
+              1 target failed, none is tolerated
+
+              plan          sha256:8ad4a3b32977c48063de5d6217c69b8b308243edeec22782dc1d290771ed8047
+              strategy      canary
+              plan back     sha256:5d097aca6af07ca5b1fbbe8ffdea03ed1b75a9a3bd528363ae05baf981796d4c
+              change        CHG-sample
+              asked for by  person:ada
+              planned       2026-11-21 14:00:00 +01:00
+              started       2026-11-21 14:00:01 +01:00
+
+            WAVE  TARGETS  STATES
+            1     1        1 healthy
+            2     3        2 pending, 1 failed
+
+            GATE       NAME        STATE    WHY
+            0.after.0  error rate  passed   error rate: 0 is at most 0.05
+            0.after.1  bake        pending  well for 30 s
+            1.after.0  bake        asking   baking (until 2026-11-21 14:01:40 +01:00)
+
+            TARGET  WAVE  STATE    ATTEMPT  SINCE                       DETAIL
+            prod-1  1     healthy  1        2026-11-21 14:00:09 +01:00
+            prod-2  2     pending  0        2026-11-21 14:00:00 +01:00
+            prod-3  2     failed   1        2026-11-21 14:01:10 +01:00  step switch ended 1
+            prod-4  2     pending  0        2026-11-21 14:00:00 +01:00
+
+            decided by:
+              - error rate: 0 is at most 0.05"#]].assert_eq(&super::detail(&detail, &sample::zone(), false));
+    }
+
+    #[test]
+    fn a_refused_start_lists_every_reason() {
+        let detail = sample::detail();
+        let reason = |code, text: &str, until_ms| Reason {
+            code,
+            kind: Kind::Obstacle,
+            text: text.into(),
+            remedy: "wait".into(),
+            until_ms,
+        };
+        let reasons = vec![
+            reason(ReasonCode::Freeze, "freeze \"year end\" is in force in production", Some(BEGUN_MS + 3_600_000)),
+            reason(ReasonCode::SlotTaken, "DEP-other is at work on shop in production", None),
+        ];
+        let view = DeploymentView { deployment: detail.deployment, reasons, sentence: detail.sentence };
+        expect![[r#"
+            DEP-sample: shop 1.1 to production is planned, 0 of 4 targets done
+              waiting for somebody to start it
+              - freeze "year end" is in force in production; wait [freeze, until 2026-11-21 15:00:00 +01:00]
+              - DEP-other is at work on shop in production; wait [slot_taken]"#]].assert_eq(&super::view(&view, &sample::zone()));
+    }
+}

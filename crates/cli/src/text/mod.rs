@@ -8,4 +8,6 @@ pub mod history;
 pub mod plan;
 pub mod problem;
 pub mod release;
+#[cfg(test)]
+pub mod sample;
 pub mod time;

@@ -105,3 +105,32 @@ fn names(wave: &Wave) -> String {
         _ => shown.join(", "),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use crate::text::sample;
+
+    #[test]
+    fn a_plan_tells_what_goes_where_and_how_back() {
+        expect![[r#"
+            DEP-sample: shop to production
+            plan sha256:8ad4a3b32977c48063de5d6217c69b8b308243edeec22782dc1d290771ed8047
+            canary, 2 waves, 4 targets
+              shop: 1.0 to 1.1, 1.2 MiB, not signed, sha256:b05e244762b1e472be89a93800cc3ee326743cecb55984bf12813addb8de66d0
+            wave 1 of 2: prod-1
+              after:  error rate: allowed at most 0.05, 3 times
+              after:  bake: well for 30 s
+            wave 2 of 2: prod-2, prod-3, prod-4
+              after:  bake: well for 30 s
+            no failed target is tolerated; the way back is plan sha256:5d097aca6af07ca5b1fbbe8ffdea03ed1b75a9a3bd528363ae05baf981796d4c
+            nothing stands against starting it now"#]].assert_eq(&super::text(&sample::detail(), &sample::zone()));
+    }
+
+    #[test]
+    fn sizes_are_short() {
+        let sizes = [0, 1_023, 1_024, 1_300_000, 2 << 30, u64::MAX].map(super::size);
+        assert_eq!(sizes.join(", "), "0 B, 1023 B, 1.0 KiB, 1.2 MiB, 2.0 GiB, 16777216.0 TiB");
+    }
+}

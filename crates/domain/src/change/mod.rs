@@ -288,7 +288,7 @@ impl Event {
             Event::Held { reason } => format!("put on hold: {reason}"),
             Event::Unheld => "taken off hold".into(),
             Event::Implementing => "its implementation began".into(),
-            Event::Verifying => "its implementation is verified".into(),
+            Event::Verifying => "its implementation is being verified".into(),
             Event::Reviewing { outcome } => format!("implemented, {}; it awaits review", outcome_word(*outcome)),
             Event::Closed { outcome, .. } => format!("closed, {}", outcome_word(*outcome)),
             Event::Cancelled { reason } => format!("cancelled: {reason}"),

@@ -276,7 +276,8 @@ impl Strategy {
             return Ok(());
         }
         let remedy = "write one window with the hours that they share";
-        Err(Refusal::new(Code::Malformed, "two windows stand beside each other and may never be open together", remedy).at("strategy"))
+        Err(Refusal::new(Code::Malformed, "two windows stand beside each other and may never be open together", remedy)
+            .at("strategy"))
     }
 
     /// A bake that asks for requests needs a metric beside it that counts them.

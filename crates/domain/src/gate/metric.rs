@@ -187,7 +187,7 @@ impl Metric {
     }
 
     pub(super) fn condition(&self) -> String {
-        format!("{} {}, {} times", self.name, self.threshold(), self.measurements)
+        format!("{}: {}, {} times", self.name, self.threshold(), self.measurements)
     }
 
     pub(super) fn check(&self) -> Result<(), Refusal> {

@@ -123,9 +123,11 @@ impl Clock<'_> {
             let at = self.zone.to_ambiguous_zoned(day.to_datetime(self.from));
             [at.clone().earlier(), at.later()].into_iter().flatten().map(|opens| opens.timestamp())
         });
-        let set = self.zone.following(now).map(|transition| transition.timestamp());
-        let set = set.take_while(|at| at.as_second() - now.as_second() <= DAYS_AHEAD * 86_400);
-        let instants = openings.chain(set).map(|at| at.as_millisecond());
+        let set = self.zone.following(now).map_while(|transition| {
+            let at = transition.timestamp();
+            (at.as_second() - now.as_second() <= DAYS_AHEAD * 86_400).then_some(at)
+        });
+        let instants = openings.chain(set).map(Timestamp::as_millisecond);
         instants.filter(|at_ms| *at_ms > now_ms && self.is_open(*at_ms)).min()
     }
 }

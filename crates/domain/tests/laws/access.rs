@@ -28,7 +28,8 @@ fn the_permissions_of_every_role() {
         deploy          developer, release_manager, operator, administrator
         enrol           operator, administrator
         administer      administrator
-    "#]].assert_eq(&Permission::ALL.iter().map(line).collect::<String>());
+    "#]]
+    .assert_eq(&Permission::ALL.iter().map(line).collect::<String>());
 }
 
 #[test]
@@ -45,8 +46,7 @@ fn some_name() -> impl Strategy<Value = Name> {
 }
 
 fn grant() -> impl Strategy<Value = Grant> {
-    let scope =
-        prop_oneof![Just(Scope::All), some_name().prop_map(Scope::Application), some_name().prop_map(Scope::Environment)];
+    let scope = prop_oneof![Just(Scope::All), some_name().prop_map(Scope::Application), some_name().prop_map(Scope::Environment)];
     (prop::sample::select(Role::ALL.to_vec()), scope).prop_map(|(role, scope)| Grant { role, scope })
 }
 

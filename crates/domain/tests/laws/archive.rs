@@ -115,7 +115,10 @@ fn links_cannot_be_chained_to_the_outside() {
     let file = Entry::File { size_bytes: 1 };
     let up = || Entry::Symlink { to: "../.." };
     assert_eq!(refused(&[("p/q/root", up()), ("p/q/out", Entry::Symlink { to: "root/../etc" })]), Some(Code::ArchiveUnsafe));
-    assert_eq!(refused(&[("p/q/x", Entry::Symlink { to: "../../y" }), ("x", Entry::Hardlink { to: "p/q/x" })]), Some(Code::ArchiveUnsafe));
+    assert_eq!(
+        refused(&[("p/q/x", Entry::Symlink { to: "../../y" }), ("x", Entry::Hardlink { to: "p/q/x" })]),
+        Some(Code::ArchiveUnsafe)
+    );
     assert_eq!(refused(&[("p/root", Entry::Symlink { to: ".." }), ("p/root/x", file.clone())]), Some(Code::ArchiveUnsafe));
     assert_eq!(refused(&[("p/q/ok", Entry::Symlink { to: "../other/place" }), ("p/other/place", file)]), None);
 }

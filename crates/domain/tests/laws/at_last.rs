@@ -1,9 +1,9 @@
 //! At last: when the faults stop, a deployment ends, or it waits on a person who can end it.
 
 use proptest::prelude::*;
+use tidegate_domain::Name;
 use tidegate_domain::deployment::rollout::{Answer, Command, State, TargetState, Then};
 use tidegate_domain::gate::WaitingOn;
-use tidegate_domain::Name;
 
 use crate::play::{Act, Play};
 use crate::random::case;
@@ -28,8 +28,8 @@ impl Willing {
         assert!(self.acts < ACTS_MAX, "it is served again and again: {on:?}");
         let by = format!("person-{}", self.acts);
         match on {
-            WaitingOn::Approval { .. } => self.approve(play),
-            WaitingOn::Inconclusive { .. } => self.decide_over(play, &by),
+            WaitingOn::Approval { .. } => Willing::approve(play, &by),
+            WaitingOn::Inconclusive { .. } => Willing::decide_over(play, &by),
             WaitingOn::Resume { .. } => must(play, &Command::Resume { by }),
             WaitingOn::Answer { targets, .. } => self.answer(play, targets, &by),
             WaitingOn::Fallback { .. } => {
@@ -48,14 +48,14 @@ impl Willing {
         }
     }
 
-    fn approve(&self, play: &mut Play) {
-        let by = name(&format!("person-{}", self.acts));
+    fn approve(play: &mut Play, by: &str) {
+        let by = name(by);
         let keys: Vec<String> = play.live.open_gates(&play.plan).into_iter().map(|(key, _)| key).collect();
         let said = keys.into_iter().filter(|gate| play.ask(&Command::ApproveGate { gate: gate.clone(), by: by.clone() })).count();
         assert!(said > 0, "it waits for an approval that nobody can give");
     }
 
-    fn decide_over(&self, play: &mut Play, by: &str) {
+    fn decide_over(play: &mut Play, by: &str) {
         let keys: Vec<String> = play.live.open_gates(&play.plan).into_iter().map(|(key, _)| key).collect();
         let reason = "seen by eye".to_owned();
         let over = |gate: String| Command::OverrideGate { gate, by: by.to_owned(), reason: reason.clone() };

@@ -94,7 +94,7 @@ impl Fleet {
         let begun = (1_000, report(given, Outcome::InProgress, steps_until(given, &steps, 0, StepState::Running)));
         let all = steps_until(given, &steps, steps.len(), StepState::Succeeded);
         let last = steps_until(given, &steps, steps.len() - 1, StepState::Failed);
-        let healthy = Report { attested: self.to_have(given), ..report(given, Outcome::Healthy, all.clone()) };
+        let healthy = Report { attested: self.now_has(given), ..report(given, Outcome::Healthy, all.clone()) };
         let end = |after_ms, outcome, steps, detail: &str| {
             (after_ms, Report { detail: Some(detail.to_owned()), ..report(given, outcome, steps) })
         };
@@ -112,11 +112,13 @@ impl Fleet {
                 Some(_) | None => vec![begun, (3_000, healthy)],
             },
             Manner::Lies => vec![begun, (3_000, Report { attested: has("0.9"), ..report(given, Outcome::Healthy, all) })],
-            Manner::Refuses { seconds } => vec![end(i64::from(seconds) * 1_000, Outcome::Refused, vec![], "generation_low: generation 1 is below 7")],
+            Manner::Refuses { seconds } => {
+                vec![end(i64::from(seconds) * 1_000, Outcome::Refused, vec![], "generation_low: generation 1 is below 7")]
+            }
         }
     }
 
-    fn to_have(&mut self, given: &Given<'_>) -> BTreeMap<Name, Attested> {
+    fn now_has(&mut self, given: &Given<'_>) -> BTreeMap<Name, Attested> {
         let has = has(given.plan.installations[0].version.as_str());
         if !matches!(self.manner(given), Manner::Silent | Manner::Hangs | Manner::Fails | Manner::Lies | Manner::Refuses { .. }) {
             self.attested.insert(given.target.clone(), has.clone());
@@ -151,9 +153,9 @@ fn planned_steps(given: &Given<'_>) -> Vec<(StepReport, Class)> {
 
 /// The steps before `until` succeeded, the one at `until` is in `state`; those before the order's start are skipped, as agents do.
 fn steps_until(given: &Given<'_>, steps: &[(StepReport, Class)], until: usize, state: StepState) -> Vec<StepReport> {
+    let until = until.max(given.start_at);
     let reached = |index| if index == until { state } else { StepState::Succeeded };
     let state_of = |index| if index < given.start_at { StepState::Skipped } else { reached(index) };
-    let until = until.max(given.start_at);
     steps.iter().take(until + 1).map(|(step, _)| StepReport { state: state_of(step.index), ..step.clone() }).collect()
 }
 

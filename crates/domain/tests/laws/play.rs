@@ -129,7 +129,8 @@ impl Play {
                 self.ask(&command);
             }
             Act::Freeze(freeze) => {
-                let word = freeze.as_ref().map_or("no freeze holds it".to_owned(), |it| format!("freeze \"{}\" is in force", it.name));
+                let word =
+                    freeze.as_ref().map_or("no freeze holds it".to_owned(), |it| format!("freeze \"{}\" is in force", it.name));
                 self.say(&format!("({word})"));
                 self.freeze = freeze;
             }
@@ -145,7 +146,7 @@ impl Play {
     pub fn ask(&mut self, command: &Command) -> bool {
         match self.live.decide(&self.plan, command, self.now_ms) {
             Ok(events) => {
-                events.into_iter().for_each(|event| self.take(event));
+                self.take_all(events);
                 true
             }
             Err(refusal) => {
@@ -184,7 +185,7 @@ impl Play {
         for _ in 0..DO_MAX {
             let waiting = self.push_on();
             self.settle_back();
-            let Some(waiting) = waiting else { return None };
+            let waiting = waiting?;
             if !self.measure() && self.push_on_is_idle() {
                 self.show(&waiting);
                 self.live.note_waiting(&waiting.on, waiting.until_ms, self.now_ms);
@@ -204,7 +205,7 @@ impl Play {
             match self.next() {
                 Next::Do(events) => {
                     assert!(!events.is_empty(), "there is something to do, but nothing happens");
-                    events.into_iter().for_each(|event| self.take(event));
+                    self.take_all(events);
                 }
                 Next::Wait(waiting) => {
                     assert!(!waiting.on.sentence().trim().is_empty(), "it waits in silence");
@@ -281,6 +282,12 @@ impl Play {
         match self.next() {
             Next::Wait(waiting) => Some(waiting),
             Next::Do(_) | Next::Over => None,
+        }
+    }
+
+    fn take_all(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.take(event);
         }
     }
 
@@ -381,7 +388,10 @@ impl Play {
         let mut keys: Vec<String> = keys(wave, Side::Before, &self.plan.waves[wave as usize].before);
         if let Some(before) = wave.checked_sub(1) {
             keys.extend(self::keys(before, Side::After, &self.plan.waves[before as usize].after));
-            assert!(self.log.iter().any(|(_, event)| *event == Event::WaveCompleted { wave: before }), "wave {before} is not complete");
+            assert!(
+                self.log.iter().any(|(_, event)| *event == Event::WaveCompleted { wave: before }),
+                "wave {before} is not complete"
+            );
         }
         for key in keys {
             let passed = |event: &Event| matches!(event, Event::GateClosed { gate, passed: true, .. } if *gate == key);

@@ -62,16 +62,19 @@ fn manners() -> impl Strategy<Value = Vec<Vec<Manner>>> {
 }
 
 fn cut() -> impl Strategy<Value = Value> {
-    let amount = || prop_oneof![(1_u32..4).prop_map(|count| json!(count)), (1_u32..=100).prop_map(|percent| json!(format!("{percent}%")))];
+    let amount =
+        || prop_oneof![(1_u32..4).prop_map(|count| json!(count)), (1_u32..=100).prop_map(|percent| json!(format!("{percent}%")))];
     prop_oneof![
         Just(json!("all_at_once")),
         prop::collection::vec(amount(), 0..3).prop_map(|batches| json!({"rolling": {"batches": batches}})),
-        (amount(), prop::collection::vec(amount(), 0..2)).prop_map(|(first, then)| json!({"canary": {"first": first, "then": then}})),
+        (amount(), prop::collection::vec(amount(), 0..2))
+            .prop_map(|(first, then)| json!({"canary": {"first": first, "then": then}})),
     ]
 }
 
 fn gate() -> impl Strategy<Value = Value> {
-    let source = json!({"endpoint": {"url": "http://web/metrics", "numerator": {"metric": "bad"}, "denominator": {"metric": "all"}}});
+    let source =
+        json!({"endpoint": {"url": "http://web/metrics", "numerator": {"metric": "bad"}, "denominator": {"metric": "all"}}});
     let metric = move |no_data: &str, patience: u32| {
         json!({"metric": {"name": "error rate", "source": source, "at_most": 0.2, "measurements": 2, "no_data": no_data, "patience": patience,
             "interval_seconds": 300}})
@@ -116,7 +119,8 @@ fn person() -> impl Strategy<Value = String> {
 
 fn command() -> impl Strategy<Value = Command> {
     let target = || (1_u32..6).prop_map(|number| name(&format!("web-{number}")));
-    let gate = || (0_u32..3, prop::sample::select(vec!["before", "after"]), 0_u32..3).prop_map(|(w, side, g)| format!("{w}.{side}.{g}"));
+    let gate =
+        || (0_u32..3, prop::sample::select(vec!["before", "after"]), 0_u32..3).prop_map(|(w, side, g)| format!("{w}.{side}.{g}"));
     let then = prop::sample::select(vec![Then::FallBack, Then::FallBackAnyway, Then::Fail, Then::Cancel]);
     let answer = prop::sample::select(vec![Answer::Ran, Answer::RunAgain, Answer::Failed]);
     let reason = || Just("because".to_owned());

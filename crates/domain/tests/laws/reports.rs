@@ -107,10 +107,15 @@ fn doubt_without_a_step_can_still_be_ended() {
 fn a_step_last_seen_running_on_a_silent_target_is_in_doubt() {
     let plan = plans(&Strategy::all_at_once(), Steps::Once, 2, &[]).forward;
     let mut live = running(&plan);
-    for event in events(&live, &plan, &report(Outcome::InProgress, vec![step(0, StepState::Succeeded), step(1, StepState::Running)])) {
+    for event in
+        events(&live, &plan, &report(Outcome::InProgress, vec![step(0, StepState::Succeeded), step(1, StepState::Running)]))
+    {
         live.apply(&event, 5_000);
     }
-    live.apply(&Event::TargetsOverdue { targets: vec![name("web-1")], state: TargetState::TimedOut, detail: "late".into() }, 9_000);
+    live.apply(
+        &Event::TargetsOverdue { targets: vec![name("web-1")], state: TargetState::TimedOut, detail: "late".into() },
+        9_000,
+    );
     let retry = Command::Retry { target: name("web-1"), by: "bob".into(), reason: "again".into() };
     assert_eq!(live.decide(&plan, &retry, 9_000).unwrap_err().code, Code::StateForbids);
     let ran = Command::Answer { target: name("web-1"), answer: Answer::Ran, by: "bob".into() };

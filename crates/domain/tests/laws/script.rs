@@ -28,16 +28,7 @@ pub struct Story<'a> {
 
 impl<'a> Story<'a> {
     pub fn of(strategy: Value) -> Story<'a> {
-        Story {
-            strategy,
-            steps: Steps::Plain,
-            count: 2,
-            current: vec![],
-            fleet: "",
-            back: "",
-            readings: "",
-            script: "",
-        }
+        Story { strategy, steps: Steps::Plain, count: 2, current: vec![], fleet: "", back: "", readings: "", script: "" }
     }
 
     /// Plays it to where nothing more comes by itself.

@@ -95,7 +95,8 @@ fn a_target_can_be_taken_out() {
 
 #[test]
 fn all_failed_is_failure_whatever_the_budget() {
-    Story { fleet: "web-1: fails; web-2: refuses", ..Story::of(json!({"max_failures": "100%", "on_failure": "stop"})) }.check(expect![[r#"
+    Story { fleet: "web-1: fails; web-2: refuses", ..Story::of(json!({"max_failures": "100%", "on_failure": "stop"})) }.check(
+        expect![[r#"
             0  ada asked to start it
             0  admitted and started as generation 7
             0  wave 1 began: 2 ordered
@@ -106,7 +107,8 @@ fn all_failed_is_failure_whatever_the_budget() {
             3  web-1 failed: step switch: no space left
             3  failing: no target has succeeded by the end of wave 1; web-2: generation_low: generation 1 is below 7
             3  failed: no target has succeeded by the end of wave 1; web-2: generation_low: generation 1 is below 7
-        = failed"#]]);
+        = failed"#]],
+    );
 }
 
 #[test]
@@ -187,7 +189,8 @@ fn a_target_that_lies_has_failed() {
 
 #[test]
 fn a_silent_target_is_unreachable_after_its_time() {
-    Story { fleet: "web-2: silent", ..Story::of(json!({"unreachable_after_seconds": 45, "on_failure": "stop"})) }.check(expect![[r#"
+    Story { fleet: "web-2: silent", ..Story::of(json!({"unreachable_after_seconds": 45, "on_failure": "stop"})) }.check(expect![
+        [r#"
             0  ada asked to start it
             0  admitted and started as generation 7
             0  wave 1 began: 2 ordered
@@ -198,7 +201,8 @@ fn a_silent_target_is_unreachable_after_its_time() {
            45  web-2 is unreachable: no answer within 45 s
            45  failing: 1 target failed, 0 tolerated; web-2: no answer within 45 s
            45  failed: 1 target failed, 0 tolerated; web-2: no answer within 45 s
-        = failed"#]]);
+        = failed"#]
+    ]);
 }
 
 #[test]
@@ -218,7 +222,8 @@ fn a_target_that_never_ends_is_timed_out() {
 
 #[test]
 fn good_news_may_come_late() {
-    let strategy = json!({"cut": {"rolling": {"batches": [1]}}, "max_failures": 1, "after_each": [{"bake": {"at_least_seconds": 60}}]});
+    let strategy =
+        json!({"cut": {"rolling": {"batches": [1]}}, "max_failures": 1, "after_each": [{"bake": {"at_least_seconds": 60}}]});
     Story { count: 3, fleet: "web-2: late:90", ..Story::of(strategy) }.check(expect![[r#"
             0  ada asked to start it
             0  admitted and started as generation 7
@@ -422,7 +427,8 @@ fn an_irreversible_step_may_have_begun_where_nobody_answers() {
 fn an_irreversible_step_is_not_forgotten_by_a_retry() {
     let strategy = json!({"cut": "all_at_once", "max_failures": 1});
     let script = "10 retry web-1 bob: once more";
-    Story { steps: Steps::Irreversible, fleet: "web-1: fails then refuses; web-2: refuses:30", script, ..Story::of(strategy) }.check(expect![[r#"
+    Story { steps: Steps::Irreversible, fleet: "web-1: fails then refuses; web-2: refuses:30", script, ..Story::of(strategy) }
+        .check(expect![[r#"
             0  ada asked to start it
             0  admitted and started as generation 7
             0  wave 1 began: 2 ordered

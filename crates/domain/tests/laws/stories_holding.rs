@@ -11,7 +11,8 @@ fn rolling() -> Value {
 
 #[test]
 fn a_pause_lets_the_wave_end_and_gives_no_more_orders() {
-    Story { script: "1 pause bob: lunch\n1 pause eve: me too\n600 resume bob\n600 resume bob", ..Story::of(rolling()) }.check(expect![[r#"
+    Story { script: "1 pause bob: lunch\n1 pause eve: me too\n600 resume bob\n600 resume bob", ..Story::of(rolling()) }.check(
+        expect![[r#"
             0  ada asked to start it
             0  admitted and started as generation 7
             0  wave 1 began: 1 ordered
@@ -31,7 +32,8 @@ fn a_pause_lets_the_wave_end_and_gives_no_more_orders() {
           603  web-2 is healthy
           603  wave 2 is up: 1 healthy
           603  succeeded
-        = succeeded"#]]);
+        = succeeded"#]],
+    );
 }
 
 #[test]

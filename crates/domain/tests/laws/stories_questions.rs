@@ -87,7 +87,8 @@ fn it_counts_as_failed_and_is_still_asked_about_before_another_try() {
 
 #[test]
 fn another_try_goes_on_behind_what_must_not_run_twice() {
-    unsure("web-1: fails then fails then well", "60 retry web-1 bob: cleaned\n120 retry web-1 bob: cleaned again").check(expect![[r#"
+    unsure("web-1: fails then fails then well", "60 retry web-1 bob: cleaned\n120 retry web-1 bob: cleaned again").check(
+        expect![[r#"
             0  ada asked to start it
             0  admitted and started as generation 7
             0  wave 1 began: 2 ordered
@@ -111,7 +112,8 @@ fn another_try_goes_on_behind_what_must_not_run_twice() {
           123  web-1 is healthy
           123  wave 1 is up: 2 healthy
           123  succeeded
-        = succeeded"#]]);
+        = succeeded"#]],
+    );
 }
 
 #[test]

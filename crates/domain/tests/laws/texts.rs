@@ -12,7 +12,10 @@ fn text() -> impl Strategy<Value = String> {
         "sha256:[0-9a-f]{62,66}",
         "sha256:[0-9a-fA-F]{64}",
         any::<String>(),
-        prop::sample::select(vec!["", ".", "..", "-", "a..b", "../x", "1..2", "a/b", "\0", "a\n", "é", "𝟙", "A", "a.", "sha256:"]).prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "", ".", "..", "-", "a..b", "../x", "1..2", "a/b", "\0", "a\n", "é", "𝟙", "A", "a.", "sha256:"
+        ])
+        .prop_map(str::to_owned),
     ]
 }
 

@@ -86,8 +86,13 @@ fn minute_of_day() -> impl Strategy<Value = i32> {
 
 fn case() -> impl Strategy<Value = Case> {
     let days = prop_oneof![Just(vec![]), prop::collection::vec(0_usize..7, 1..3)];
-    (days, minute_of_day(), minute_of_day(), around())
-        .prop_map(|(days, from, until, (zone, now_ms))| Case { days, from, until, zone, now_ms })
+    (days, minute_of_day(), minute_of_day(), around()).prop_map(|(days, from, until, (zone, now_ms))| Case {
+        days,
+        from,
+        until,
+        zone,
+        now_ms,
+    })
 }
 
 proptest! {
@@ -104,7 +109,9 @@ fn the_hour_that_is_left_out_opens_a_week_later() {
     let case = Case { days: vec![6], from: 2 * 60, until: 3 * 60, zone: "Europe/Vienna", now_ms: now.as_millisecond() };
     case.check().unwrap();
     let evidence = Evidence { since_ms: 0, approvals: &[], measurements: &[], samples: 0 };
-    let Verdict::Hold { until_ms: Some(until_ms), .. } = case.gate().verdict(&evidence, case.now_ms) else { panic!("it is closed") };
+    let Verdict::Hold { until_ms: Some(until_ms), .. } = case.gate().verdict(&evidence, case.now_ms) else {
+        panic!("it is closed")
+    };
     assert_eq!(Timestamp::from_millisecond(until_ms).unwrap().to_string(), "2026-04-05T00:00:00Z");
 }
 

@@ -50,9 +50,7 @@ pub enum Steps {
 }
 
 pub fn component(steps: Steps) -> Component {
-    let migrate = |irreversible: bool| {
-        json!({"name": "migrate", "do": {"script": {"run": "bin/migrate", "class": "once"}}, "timeout_seconds": 10, "irreversible": irreversible})
-    };
+    let migrate = |irreversible: bool| json!({"name": "migrate", "do": {"script": {"run": "bin/migrate", "class": "once"}}, "timeout_seconds": 10, "irreversible": irreversible});
     let between = match steps {
         Steps::Plain => vec![],
         Steps::Once => vec![migrate(false)],

@@ -227,7 +227,13 @@ pub fn refused() -> DeploymentPage {
 
 /// Three reasons, one that time lifts.
 pub fn reasons() -> Vec<Reason> {
-    let reason = |code, kind, text: &str, remedy: &str, until_ms| Reason { code, kind, text: text.into(), remedy: remedy.into(), until_ms };
+    let reason = |code, kind, text: &str, remedy: &str, until_ms| Reason {
+        code,
+        kind,
+        text: text.into(),
+        remedy: remedy.into(),
+        until_ms,
+    };
     vec![
         reason(
             ReasonCode::ChangeUnauthorised,
@@ -274,7 +280,11 @@ pub fn one_target() -> DeploymentPage {
     let mut it = born("DEP-01k8v9", &plan);
     put(&mut it, 0, &[TargetState::Healthy]);
     put(&mut it, 1, &[TargetState::Healthy]);
-    put(&mut it, 2, &[TargetState::Failed, TargetState::Healthy, TargetState::InProgress, TargetState::InProgress, TargetState::Ordered]);
+    put(
+        &mut it,
+        2,
+        &[TargetState::Failed, TargetState::Healthy, TargetState::InProgress, TargetState::InProgress, TargetState::Ordered],
+    );
     (it.wave, it.phase) = (2, Phase::Targets);
     if let Some(target) = it.targets.get_mut(&name("prod-05")) {
         target.steps = steps(StepState::Failed);
@@ -327,7 +337,8 @@ pub fn ten_thousand() -> DeploymentPage {
     wait(&mut it, WaitingOn::Targets { count: 786 }, None);
     let (bake, rate) = (plan.waves[0].after[0].clone(), plan.waves[0].after[1].clone());
     let gates = (0..7).flat_map(|wave| {
-        let (state, sentence) = if wave < 4 { (GateState::Passed, "baked for 600 s and 48 210 requests") } else { (GateState::Pending, "") };
+        let (state, sentence) =
+            if wave < 4 { (GateState::Passed, "baked for 600 s and 48 210 requests") } else { (GateState::Pending, "") };
         [gate(&format!("{wave}.after.0"), &bake, state, sentence), gate(&format!("{wave}.after.1"), &rate, state, "")]
     });
     let gates = gates.collect();

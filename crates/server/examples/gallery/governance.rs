@@ -54,7 +54,10 @@ fn awaiting() -> Change {
         digest: digest(seen),
         reason: reason.into(),
     };
-    change.votes = vec![Vote { digest: change.content.digest(), ..vote("carol", Choice::Approve, "", 2 * HOUR, "rehearsed on staging twice") }];
+    change.votes = vec![Vote {
+        digest: change.content.digest(),
+        ..vote("carol", Choice::Approve, "", 2 * HOUR, "rehearsed on staging twice")
+    }];
     change.fallen_votes = vec![vote("dave", Choice::Approve, "before", 20 * HOUR, "")];
     change
 }
@@ -78,7 +81,11 @@ pub fn change() -> ChangePage {
         ("alice", "submitted it"),
         ("alice", "drafted \"Ledger 1.2 in production\""),
     ];
-    ChangePage { shown: shown(awaiting()), deployments: vec![view(deployments::refused())], history: world::history(Noun::Change, "CHG-01k8q4", &sentences) }
+    ChangePage {
+        shown: shown(awaiting()),
+        deployments: vec![view(deployments::refused())],
+        history: world::history(Noun::Change, "CHG-01k8q4", &sentences),
+    }
 }
 
 pub fn changes() -> List<Change> {
@@ -144,7 +151,15 @@ pub fn releases() -> List<Release> {
 pub fn release() -> ReleasePage {
     let stop = |called: &str, deployment| EnvironmentStop { environment: environment(called), deployment };
     let artifact = ArtifactFacts { digest: digest("1.2"), size_bytes: 4_194_304, signed: true };
-    let sentences = [("", "it is being deployed"), ("carol", "carol said that \"the release is verified in a pre-production environment\" holds"), ("alice", "completed phase build"), ("alice", "completed phase plan"), ("alice", "began its first phase"), ("alice", "planned it"), ("alice", "drafted version 1.2 after model major")];
+    let sentences = [
+        ("", "it is being deployed"),
+        ("carol", "carol said that \"the release is verified in a pre-production environment\" holds"),
+        ("alice", "completed phase build"),
+        ("alice", "completed phase plan"),
+        ("alice", "began its first phase"),
+        ("alice", "planned it"),
+        ("alice", "drafted version 1.2 after model major"),
+    ];
     ReleasePage {
         release: in_test(),
         package: vec![
@@ -221,7 +236,12 @@ pub fn today() -> Today {
         since_ms: Some(NOW - since),
         until_ms,
     };
-    let ask = |verb: &str, what: &str, ago| Ask { verb: verb.into(), what: what.into(), href: "/changes/CHG-01k8q4".into(), since_ms: NOW - ago };
+    let ask = |verb: &str, what: &str, ago| Ask {
+        verb: verb.into(),
+        what: what.into(),
+        href: "/changes/CHG-01k8q4".into(),
+        since_ms: NOW - ago,
+    };
     Today {
         environments: vec![
             here("development", vec![place("ledger", Some(("1.2", 8 * DAY))), place("ledger-web", Some(("2.4", 2 * DAY)))]),
@@ -230,7 +250,13 @@ pub fn today() -> Today {
         ],
         waiting: vec![
             waits("CHG-01k8q4 Ledger 1.2 in production", "1 of 2 approvals", "a change authority", 26 * HOUR, None),
-            waits("ledger 1.2 → production (DEP-01k8s3)", "asks about prod-03: did step migrate run?", "an operator", 4 * MINUTE, None),
+            waits(
+                "ledger 1.2 → production (DEP-01k8s3)",
+                "asks about prod-03: did step migrate run?",
+                "an operator",
+                4 * MINUTE,
+                None,
+            ),
             waits("ledger 1.2 → production (DEP-01k8q7)", "baking, 82 more requests needed", "time", MINUTE, Some(NOW + 72_000)),
         ],
         asks: vec![
@@ -263,11 +289,21 @@ pub fn today() -> Today {
 
 pub fn today_empty() -> Today {
     let dora = serde_json::from_value(json!({"deployments": 0})).expect("no figures");
-    Today { environments: Vec::new(), waiting: Vec::new(), asks: Vec::new(), freezes: Vec::new(), support: Vec::new(), agents: Agents::default(), dora, dora_days: 30 }
+    Today {
+        environments: Vec::new(),
+        waiting: Vec::new(),
+        asks: Vec::new(),
+        freezes: Vec::new(),
+        support: Vec::new(),
+        agents: Agents::default(),
+        dora,
+        dora_days: 30,
+    }
 }
 
 pub fn problem() -> Problem {
-    let refusal = Refusal::new(Code::OutOfRange, "the freeze ends before it begins", "give an end after the beginning").at("until");
+    let refusal =
+        Refusal::new(Code::OutOfRange, "the freeze ends before it begins", "give an end after the beginning").at("until");
     Problem { request: Some("01k8q7xk2m".into()), ..Problem::of(&refusal) }
 }
 

@@ -97,7 +97,8 @@ mod tests {
         for (name, page) in pages() {
             let html = page.into_string();
             assert!(!html.contains(" style=") && !html.contains("<style") && !html.contains(" onclick="), "{name}");
-            let inline = html.match_indices("<script").filter(|(at, _)| !html[*at..].split('>').next().unwrap_or("").contains(" src="));
+            let inline =
+                html.match_indices("<script").filter(|(at, _)| !html[*at..].split('>').next().unwrap_or("").contains(" src="));
             assert_eq!(inline.count(), 0, "{name}");
         }
     }

@@ -60,7 +60,8 @@ pub fn list<T>(rows: Vec<T>) -> List<T> {
 
 pub fn environment(called: &str) -> Environment {
     let controlled = called == "production";
-    serde_json::from_value(json!({"name": called, "tier": called, "controlled": controlled, "zone": "UTC"})).expect("an environment")
+    serde_json::from_value(json!({"name": called, "tier": called, "controlled": controlled, "zone": "UTC"}))
+        .expect("an environment")
 }
 
 pub fn gate(value: serde_json::Value) -> Gate {

@@ -85,7 +85,7 @@ async fn keep(app: &App, caller: Caller, artifact: Artifact) -> Result<Stored<Ar
     }
     let event =
         Event::Uploaded { digest: artifact.digest.clone(), size_bytes: artifact.size_bytes, signed: artifact.signature.is_some() };
-    let act = Act { caller, cause: "upload".into(), if_match: None, idempotency: None };
+    let act = Act { caller, cause, if_match: None, idempotency: None, shown: Arc::default() };
     app.create(&act, artifact, &[event]).await
 }
 

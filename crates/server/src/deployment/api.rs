@@ -9,7 +9,7 @@ use tidegate_api::request::{
     AnswerTarget, ListQuery, NameChange, Nothing, PlanDeployment, StartDeployment, StopDeployment, WithReason,
 };
 use tidegate_api::view::{DeploymentDetail, DeploymentView, LogView, Page, PlanView, Versioned};
-use tidegate_domain::access::Permission;
+use tidegate_domain::access::{About, Permission};
 use tidegate_domain::deployment::rollout::{Command, Deployment};
 use tidegate_domain::{Digest, Refusal};
 
@@ -55,7 +55,9 @@ async fn deployments(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result
 async fn deployment(app: Arc<App>, act: Act, input: Input<Nothing>) -> Result<DeploymentDetail, No> {
     let id = input.id("id")?;
     list::one::<Deployment>(&app, &act.caller, id.as_str()).await?;
-    view::detail(&app, &id).await
+    let (detail, version) = view::detail(&app, &id).await?;
+    act.show(version);
+    Ok(detail)
 }
 
 async fn attach(app: Arc<App>, act: Act, input: Input<NameChange>) -> Answer {
@@ -118,9 +120,15 @@ async fn answer(app: Arc<App>, act: Act, input: Input<AnswerTarget>) -> Answer {
     put(app, act, input, command).await
 }
 
-async fn plan_by_digest(app: Arc<App>, _: Act, input: Input<Nothing>) -> Result<PlanView, No> {
+/// A plan is seen where it would be carried out; elsewhere it is as if there were none.
+async fn plan_by_digest(app: Arc<App>, act: Act, input: Input<Nothing>) -> Result<PlanView, No> {
     let digest = Digest::parse(input.text("digest")).map_err(|refusal| refusal.at("digest"))?;
-    Ok(PlanView { plan: desk::plan(&app, &digest).await?, digest })
+    let plan = desk::plan(&app, &digest).await?;
+    let about = About { application: Some(&plan.application), environment: Some(&plan.environment) };
+    if !act.caller.person.may(Permission::Read, about) {
+        return Err(Refusal::not_found("plan", digest).into());
+    }
+    Ok(PlanView { plan, digest })
 }
 
 /// The query of a log.

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tidegate_api::view::DeploymentView;
 use tidegate_domain::deployment::order::Report;
 use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::deployment::rollout::{Command, Deployment, Event, Evidence, Next, TargetProgress};
@@ -16,7 +17,7 @@ use tidegate_domain::{Digest, Id, Millis, Refusal};
 use tidegate_store::{Commit, CommitError, IdempotencyRow, StreamChange};
 use tokio::sync::oneshot;
 
-use super::{consequence, facts};
+use super::{consequence, facts, view};
 use crate::app::{App, SYSTEM};
 use crate::problem::{Fault, No};
 
@@ -83,65 +84,85 @@ impl Desk {
     fn forget(&self, id: &Id) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
+
+    /// Keeps a copy for whoever comes next; nobody comes often to one that is over.
+    fn put_back(&self, id: &Id, copy: &mut Option<Copy>, loaded: Copy) {
+        if loaded.deployment.state.is_terminal() {
+            self.forget(id);
+        } else {
+            *copy = Some(loaded);
+        }
+    }
 }
 
 /// Reads a deployment through the desk.
 pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<R, No> {
     let entry = app.desk.entry(id);
     let mut copy = entry.copy.lock().await;
-    let loaded = match copy.take() {
-        Some(loaded) => loaded,
-        None => load(app, id).await?,
-    };
+    let loaded = taken(app, id, &mut copy).await?;
     let result = reading(&loaded);
-    if loaded.deployment.state.is_terminal() {
-        app.desk.forget(id);
-    } else {
-        *copy = Some(loaded);
-    }
+    app.desk.put_back(id, &mut copy, loaded);
     Ok(result)
 }
 
-/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, with the row that remembers
-/// its answer.
+/// What a person is answered, and the version that it shows.
+pub type Answered = (DeploymentView, u64);
+
+/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, with the changes that go with
+/// it and the row that remembers its answer.
 pub async fn put(
     app: &App,
     id: &Id,
     (actor, cause): (Actor, String),
     command: Command,
-    remember: impl Fn(&Deployment, Millis) -> Option<IdempotencyRow>,
-) -> Result<(), No> {
+    (beside, remember): (Vec<StreamChange>, impl Fn(&DeploymentView, Millis) -> Option<IdempotencyRow>),
+) -> Result<Answered, No> {
     let entry = app.desk.entry(id);
     let mut copy = entry.copy.lock().await;
     let mut tries = 0;
     loop {
-        let mut loaded = match copy.take() {
-            Some(loaded) => loaded,
-            None => load(app, id).await?,
-        };
+        let mut loaded = taken(app, id, &mut copy).await?;
         let now_ms = app.now_ms();
         let events = match loaded.deployment.decide(&loaded.plan, &command, now_ms) {
-            Ok(events) if events.is_empty() => {
-                *copy = Some(loaded);
-                return Ok(());
-            }
             Ok(events) => events,
             Err(refusal) => {
-                *copy = Some(loaded);
+                app.desk.put_back(id, &mut copy, loaded);
                 return Err(refusal.into());
             }
         };
         events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
-        let row = remember(&loaded.deployment, now_ms);
+        let answer = view::of(app, &loaded.deployment, &loaded.plan).await?;
+        if events.is_empty() && beside.is_empty() {
+            let version = loaded.version;
+            app.desk.put_back(id, &mut copy, loaded);
+            return Ok((answer, version));
+        }
         let context = (actor.clone(), cause.clone(), now_ms);
-        match commit(app, &mut loaded, (&events, row, Vec::new()), context).await {
+        match commit(app, &mut loaded, (&events, remember(&answer, now_ms), beside.clone()), context).await {
             Ok(()) => {
-                *copy = Some(loaded);
-                return Ok(());
+                let version = loaded.version;
+                app.desk.put_back(id, &mut copy, loaded);
+                return Ok((answer, version));
             }
-            Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,
+            // What goes with it was decided by the caller: only they can decide it again.
+            Err(CommitError::Fence { .. }) if tries < TRIES_MAX && beside.is_empty() => tries += 1,
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// The copy in memory, or a fresh one.
+async fn taken(app: &App, id: &Id, copy: &mut Option<Copy>) -> Result<Copy, No> {
+    match copy.take() {
+        Some(loaded) => Ok(loaded),
+        None => match load(app, id).await {
+            Ok(loaded) => Ok(loaded),
+            Err(no) => {
+                // What is not there must not be remembered, or asking for it would fill the memory.
+                app.desk.forget(id);
+                Err(no)
+            }
+        },
     }
 }
 
@@ -190,10 +211,7 @@ async fn work_off(app: &App, id: &Id, entry: &Entry, copy: &mut Option<Copy>) {
 
 /// Decides a batch in order and commits it once; returns the refusals by position.
 async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<Copy>) -> Result<HashMap<usize, Refusal>, No> {
-    let mut loaded = match copy.take() {
-        Some(loaded) => loaded,
-        None => load(app, id).await?,
-    };
+    let mut loaded = taken(app, id, copy).await?;
     let now_ms = app.now_ms();
     let (mut refusals, mut happened, mut reports) = (HashMap::new(), Vec::new(), Vec::new());
     for (index, pending) in batch.iter().enumerate() {
@@ -210,7 +228,7 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
     }
     let attested = attested(app, &reports, now_ms).await?;
     if happened.is_empty() && attested.is_empty() {
-        *copy = Some(loaded);
+        app.desk.put_back(id, copy, loaded);
         return Ok(refusals);
     }
     let (actor, cause) = match batch {
@@ -219,7 +237,7 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
         several => (SYSTEM, format!("{} reports and readings", several.len())),
     };
     commit(app, &mut loaded, (&happened, None, attested), (actor, cause, now_ms)).await?;
-    *copy = Some(loaded);
+    app.desk.put_back(id, copy, loaded);
     Ok(refusals)
 }
 
@@ -268,10 +286,7 @@ pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
     let mut tries = 0;
     loop {
         let mut copy = entry.copy.lock().await;
-        let mut loaded = match copy.take() {
-            Some(loaded) => loaded,
-            None => load(app, id).await?,
-        };
+        let mut loaded = taken(app, id, &mut copy).await?;
         let gathered = facts::gather(app, &loaded.deployment, &loaded.plan).await?;
         let now_ms = app.now_ms();
         let admission = gathered.reasons(&loaded.deployment, &loaded.plan, now_ms);

@@ -65,7 +65,7 @@ async fn one(State(app): Shared, visit: Visit, Path(id): One, Query(asked): Quer
 
 async fn shown(app: &App, visit: &Visit, id: &str, asked: Asked) -> Result<Markup, No> {
     list::one::<Deployment>(app, &visit.caller, id).await?;
-    let detail = view::detail(app, &Id::parse(id)?).await?;
+    let (detail, _) = view::detail(app, &Id::parse(id)?).await?;
     let release = match &detail.deployment.release {
         Some(release) => app.store.load::<Release>(release.as_str()).await?.map(|found| crate::change::pages::link(&found.value)),
         None => None,

@@ -12,12 +12,6 @@ use super::{desk, facts};
 use crate::app::App;
 use crate::problem::No;
 
-/// A deployment with what stands around it now.
-pub async fn fresh(app: &App, id: &Id) -> Result<DeploymentView, No> {
-    let (deployment, plan) = copy(app, id).await?;
-    of(app, &deployment, &plan).await
-}
-
 /// A deployment with what stands around it.
 pub async fn of(app: &App, deployment: &Deployment, plan: &Plan) -> Result<DeploymentView, No> {
     let reasons = reasons(app, deployment, plan).await?;
@@ -29,18 +23,15 @@ pub fn without_reasons(deployment: &Deployment) -> DeploymentView {
     DeploymentView { deployment: deployment.clone(), reasons: Vec::new(), sentence: sentence(deployment) }
 }
 
-/// All of it: plan, targets, gates, reasons.
-pub async fn detail(app: &App, id: &Id) -> Result<DeploymentDetail, No> {
-    let (deployment, plan) = copy(app, id).await?;
+/// All of it: plan, targets, gates, reasons; and the version that this is.
+pub async fn detail(app: &App, id: &Id) -> Result<(DeploymentDetail, u64), No> {
+    let (deployment, plan, version) = desk::read(app, id, |copy| (copy.deployment.clone(), copy.plan.clone(), copy.version)).await?;
     let reasons = reasons(app, &deployment, &plan).await?;
     let mut targets: Vec<TargetProgress> = deployment.targets.values().cloned().collect();
     targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
     let gates = gates(&deployment, &plan, app.now_ms());
-    Ok(DeploymentDetail { sentence: sentence(&deployment), gates, reasons, targets, plan: Arc::unwrap_or_clone(plan), deployment })
-}
-
-async fn copy(app: &App, id: &Id) -> Result<(Deployment, Arc<Plan>), No> {
-    desk::read(app, id, |copy| (copy.deployment.clone(), copy.plan.clone())).await
+    let plan = Arc::unwrap_or_clone(plan);
+    Ok((DeploymentDetail { sentence: sentence(&deployment), gates, reasons, targets, plan, deployment }, version))
 }
 
 async fn reasons(app: &App, deployment: &Deployment, plan: &Plan) -> Result<Vec<tidegate_domain::admission::Reason>, No> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidegate_api::definition::NamedStrategy;
 use tidegate_api::request::{ApplyDefinitions, ListQuery, Nothing};
 use tidegate_api::view::{AppliedDefinitions, Enrolment, Page, TargetView, Versioned};
-use tidegate_domain::access::{Permission, Person};
+use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::estate::{Application, Component, Environment, TargetRecord};
 
 use super::service::{self, Mode};
@@ -24,7 +24,7 @@ pub fn routes() -> Vec<Route> {
         get("/components", Read, "List components", all::<Component>),
         get("/environments", Read, "List environments, on the way to production", all::<Environment>),
         get("/strategies", Read, "List named strategies", all::<NamedStrategy>),
-        get("/people", Administer, "List people", all::<Person>),
+        get("/people", Administer, "List people", people),
         get("/targets", Read, "List targets", targets),
         get("/targets/{name}", Read, "Show a target", target),
         post("/targets/{name}/enrolment", Enrol, "Make a one-time token for the agent of a target", enrol),
@@ -39,7 +39,13 @@ async fn validate(app: Arc<App>, act: Act, input: Input<ApplyDefinitions>) -> Re
     service::apply(&app, &act, &input.body.definitions, Mode::Look).await
 }
 
-async fn all<T: tidegate_store::Record>(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page<Versioned<T>>, No> {
+/// Who may do what is told to those who decide on it everywhere.
+async fn people(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page<Versioned<Person>>, No> {
+    act.caller.require(Permission::Administer, About::default())?;
+    list::page(&app, &act.caller, &input.body).await
+}
+
+async fn all<T: list::Seen>(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page<Versioned<T>>, No> {
     list::page::<T>(&app, &act.caller, &input.body).await
 }
 

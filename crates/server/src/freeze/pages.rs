@@ -19,6 +19,7 @@ use tidegate_store::{Filter, Order, PageRequest, Stored};
 use super::service;
 use crate::app::App;
 use crate::deployment::view;
+use crate::list;
 use crate::pages::form::Form;
 use crate::pages::{Visit, back, no_page};
 use crate::problem::No;
@@ -45,9 +46,11 @@ async fn shown(app: &App, visit: &Visit) -> Result<Markup, No> {
     let waiting = ["planned", "awaiting_approval", "scheduled", "queued", "paused"].map(str::to_owned).to_vec();
     let filter = Filter { states: waiting, ..Filter::default() };
     let deployments = app.store.list::<Deployment>(&filter, &request).await?.rows;
+    let person = &visit.caller.person;
+    let deployments = deployments.iter().map(|row| &row.value).filter(|it| list::may_see(person, *it));
     let view = FreezesPage {
-        freezes: found.into_iter().map(|row| row.value).collect(),
-        deployments: deployments.iter().map(|row| view::without_reasons(&row.value)).collect(),
+        freezes: found.into_iter().map(|row| row.value).filter(|freeze| list::may_see(person, freeze)).collect(),
+        deployments: deployments.map(view::without_reasons).collect(),
     };
     Ok(freezes::freezes(&visit.chrome, &view))
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::Response;
 use serde::de::DeserializeOwned;
@@ -10,7 +9,7 @@ use tidegate_domain::{Code, Refusal, limits};
 
 use super::{Visit, no_page};
 use crate::app::App;
-use crate::door::query;
+use crate::door::{query, read as read_body};
 use crate::problem::No;
 use crate::web::form::CSRF_FIELD;
 
@@ -29,16 +28,12 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
         let (mut parts, body) = request.into_parts();
         let visit = Visit::from_request_parts(&mut parts, app).await?;
         let refused = |refusal: Refusal| no_page(&visit.chrome, &No::Refused(refusal));
-        let bytes = to_bytes(body, limits::BODY_BYTES_MAX).await.map_err(|_| refused(too_large()))?;
+        let bytes = read_body(body, limits::BODY_BYTES_MAX).await.map_err(refused)?;
         match read(&bytes, visit.caller.csrf.as_deref()) {
             Ok(value) => Ok(Form { visit, value }),
             Err(refusal) => Err(refused(refusal)),
         }
     }
-}
-
-fn too_large() -> Refusal {
-    Refusal::new(Code::TooLarge, format!("the form is more than {} bytes", limits::BODY_BYTES_MAX), "write less")
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8], csrf: Option<&str>) -> Result<T, Refusal> {

@@ -5,17 +5,20 @@ pub mod form;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use maud::Markup;
 use tidegate_api::view::EventView;
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::event::Stream;
+use tidegate_domain::{Code, Refusal};
 
 use crate::access::Caller;
+use crate::answer::is_for_programs;
 use crate::app::App;
 use crate::door::Act;
 use crate::problem::No;
@@ -38,6 +41,19 @@ pub fn router() -> Router<Arc<App>> {
         .merge(access::pages::router())
         .route("/assets/{name}", get(asset))
         .route("/docs/errors/{code}", get(error_page))
+        .layer(from_fn(from_here))
+}
+
+/// Refuses a form that the browser itself says was sent from elsewhere. The sign-in form has no session to prove, so that this
+/// keeps others from signing somebody in as themselves.
+async fn from_here(request: Request, next: Next) -> Response {
+    let site = request.headers().get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    let elsewhere = site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    if request.method().is_safe() || !elsewhere {
+        return next.run(request).await;
+    }
+    let remedy = "open the page here and send the form from there";
+    No::Refused(Refusal::new(Code::CrossSite, "the form was sent from another site", remedy)).into_response()
 }
 
 /// Somebody who is signed in and looks at a page.
@@ -67,7 +83,7 @@ impl FromRequestParts<Arc<App>> for Visit {
 impl Visit {
     /// What a form of theirs does, for the history.
     pub fn act(&self) -> Act {
-        Act { caller: self.caller.clone(), cause: format!("form on {}", self.chrome.path), if_match: None, idempotency: None }
+        Act { caller: self.caller.clone(), cause: format!("form on {}", self.chrome.path), if_match: None, idempotency: None, shown: Arc::default() }
     }
 
     /// The page, or the page of the refusal.
@@ -113,6 +129,12 @@ pub fn no_page(chrome: &Chrome, no: &No) -> Response {
     let problem = no.problem();
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, fresh(message::problem(chrome, &problem))).into_response()
+}
+
+/// Whatever has no door: a page for people, a problem for programs.
+pub async fn no_such_page(State(app): State<Arc<App>>, uri: Uri) -> Response {
+    let no = No::Refused(Refusal::new(Code::NotFound, "there is no such page", "begin at the first page"));
+    if is_for_programs(uri.path()) { no.into_response() } else { no_page(&nobody(&app, uri.path()), &no) }
 }
 
 /// Back to a page, after a form was carried out.

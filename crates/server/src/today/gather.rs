@@ -11,7 +11,7 @@ use tidegate_domain::estate::{Environment, Slot, TargetRecord};
 use tidegate_domain::gate::WaitingOn;
 use tidegate_domain::release::{Release, State as ReleaseState};
 use tidegate_domain::{Millis, Name, limits};
-use tidegate_store::{Filter, Order, PageRequest, Record};
+use tidegate_store::{Filter, Order, PageRequest};
 
 use crate::app::App;
 use crate::deployment::{desk, view};
@@ -32,7 +32,7 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     let under_way = under_way(app, visit).await?;
     let changes = of_state::<Change>(app, visit, ChangeState::AwaitingAuthorisation.as_str()).await?;
     let mut freezes = crate::freeze::service::current(app).await?;
-    freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS);
+    freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS && list::may_see(&visit.caller.person, freeze));
     freezes.sort_by_key(|freeze| freeze.from_ms);
     Ok(Today {
         environments: environments(app, visit, &under_way).await?,
@@ -46,7 +46,7 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     })
 }
 
-async fn of_state<T: Record>(app: &App, visit: &Visit, state: &str) -> Result<Vec<T>, No> {
+async fn of_state<T: list::Seen>(app: &App, visit: &Visit, state: &str) -> Result<Vec<T>, No> {
     let query = ListQuery { state: Some(state.to_owned()), ..ListQuery::default() };
     Ok(list::page::<T>(app, &visit.caller, &query).await?.rows.into_iter().map(|row| row.value).collect())
 }

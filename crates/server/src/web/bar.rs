@@ -13,13 +13,16 @@ pub type Counts = BTreeMap<TargetState, u32>;
 /// A bar whose parts are as wide as they are many. Its words stand beside it, so it says nothing to those who hear the page.
 pub fn bar(counts: &Counts) -> Markup {
     let total: u32 = counts.values().sum();
-    let mut from = 0;
+    let placed = in_order(counts).scan(0, |end, (state, count)| {
+        let from = *end;
+        *end += count;
+        Some((state, from, count))
+    });
     html! {
         svg.bar viewBox={ "0 0 " (total.max(1)) " 1" } preserveAspectRatio="none" aria-hidden="true" {
-            @for (state, count) in in_order(counts) {
-                rect class={ "fill " (state::target(state).tone.class()) (if state == TargetState::Pending { " hollow" } else { "" }) }
-                    x=(from) y="0" width=(count) height="1" {}
-                @let _ = { from += count; };
+            @for (state, from, count) in placed {
+                @let hollow = if state == TargetState::Pending { " hollow" } else { "" };
+                rect class={ "fill " (state::target(state).tone.class()) (hollow) } x=(from) y="0" width=(count) height="1" {}
             }
         }
     }
@@ -41,6 +44,11 @@ pub fn number(value: u64) -> String {
     let digits = value.to_string();
     let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
     groups.join("\u{202f}")
+}
+
+/// `1 target`, `12 targets`
+pub fn counted(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{} {one}s", number(count)) }
 }
 
 #[cfg(test)]

@@ -66,7 +66,8 @@ impl Act<'_> {
     /// `key` is the element's id, which keeps it open while the page is brought up to date.
     pub fn folded(&self, key: &str, fields: &Markup) -> Markup {
         html! {
-            details.act id=(key) {
+            // The shared name lets one be open at a time, so that no sheet hides another.
+            details.act id=(key) name="act" {
                 summary class=(self.weight.class()) { (self.label) "…" }
                 div.sheet { (self.with(fields)) }
             }
@@ -80,6 +81,16 @@ pub fn reason(need: Need) -> Markup {
         label.field {
             span { "Reason" @if need == Need::Optional { span.muted { " (optional)" } } }
             textarea name="reason" rows="2" maxlength="4000" required[need == Need::Required] placeholder="kept in the history" {}
+        }
+    }
+}
+
+/// A reason that only a no needs.
+pub fn reason_for_a_no() -> Markup {
+    html! {
+        label.field {
+            span { "Reason " span.muted { "(needed for a no)" } }
+            textarea name="reason" rows="2" maxlength="4000" placeholder="kept in the history" {}
         }
     }
 }

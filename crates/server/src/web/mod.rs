@@ -10,8 +10,8 @@
 //! - a "no" says why and what would make it a yes ([`refusal`]).
 
 pub mod assets;
-pub mod docs;
 pub mod bar;
+pub mod docs;
 pub mod form;
 pub mod layout;
 pub mod page;

@@ -72,6 +72,11 @@ fn title(problem: &Problem) -> String {
     }
 }
 
+/// Something that somebody should see to.
+pub fn warning(inner: &Markup) -> Markup {
+    html! { p.warn { (glyph("alert")) span { (inner) } } }
+}
+
 /// A short note why something is not offered.
 pub fn not_offered(why: &str, way: &str) -> Markup {
     html! { p.note { (glyph("slash")) span { (why) "; " (way) } } }

@@ -50,9 +50,9 @@ impl Filter<'_> {
         let name = |name: Option<&tidegate_domain::Name>| name.map(ToString::to_string).unwrap_or_default();
         html! {
             form.filter method="get" action=(self.path) role="search" {
-                label { span.hidden { "Text" } input type="search" name="text" placeholder="id or title" value=(self.query.text.as_deref().unwrap_or_default()); }
-                label { span.hidden { "Application" } input type="text" name="application" placeholder="application" value=(name(self.query.application.as_ref())); }
-                label { span.hidden { "Environment" } input type="text" name="environment" placeholder="environment" value=(name(self.query.environment.as_ref())); }
+                (field("text", "id or title", self.query.text.as_deref().unwrap_or_default()))
+                (field("application", "application", &name(self.query.application.as_ref())))
+                (field("environment", "environment", &name(self.query.environment.as_ref())))
                 label {
                     span.hidden { "State" }
                     select name="state" {
@@ -102,9 +102,15 @@ impl Filter<'_> {
             ("limit", query.limit.map(|limit| limit.to_string())),
             ("after", query.after),
         ];
-        let said = said.into_iter().filter_map(|(name, value)| value.filter(|value| !value.is_empty()).map(|value| (name, value)));
+        let said =
+            said.into_iter().filter_map(|(name, value)| value.filter(|value| !value.is_empty()).map(|value| (name, value)));
         said.map(|(name, value)| format!("{name}={}", percent(&value))).collect::<Vec<_>>().join("&")
     }
+}
+
+/// A field of a filter: its placeholder is its label for those who see it.
+fn field(name: &str, label: &str, value: &str) -> Markup {
+    html! { label { span.hidden { (label) } input type="search" name=(name) placeholder=(label) value=(value); } }
 }
 
 /// A value for a query: everything but unreserved characters is escaped.

@@ -23,6 +23,8 @@ pub struct Transcript {
     state: Option<State>,
     targets: BTreeMap<Name, (TargetState, u32)>,
     gates: BTreeMap<String, GateState>,
+    /// What gates said when they failed or passed; a decision repeats it.
+    verdicts: Vec<String>,
     decided: usize,
     waiting: Option<Discriminant<WaitingOn>>,
 }
@@ -39,6 +41,8 @@ impl Transcript {
             let size = count(deployment.size as usize, "target");
             let shape = format!("{}, {}, {size}", deployment.strategy, count(deployment.waves as usize, "wave"));
             lines.push((deployment.created_at_ms, format!("{} ({shape})", headline(deployment))));
+            // The headline says it.
+            self.state = Some(deployment.state);
         }
         self.state(detail, now_ms, &mut lines);
         self.targets(detail, &mut lines);
@@ -89,6 +93,9 @@ impl Transcript {
         for gate in &detail.gates {
             let before = self.gates.insert(gate.key.clone(), gate.state).unwrap_or(GateState::Pending);
             if before != gate.state {
+                if matches!(gate.state, GateState::Passed | GateState::Failed) {
+                    self.verdicts.push(verdict(gate).to_owned());
+                }
                 lines.push((gate_time(gate, now_ms), gate_line(gate)));
             }
         }
@@ -97,8 +104,9 @@ impl Transcript {
     fn decisions(&mut self, detail: &DeploymentDetail, now_ms: Millis, lines: &mut Lines) {
         let decided = &detail.deployment.decided_by;
         for sentence in decided.iter().skip(self.decided) {
-            // A gate's own line has said it already.
-            if !lines.iter().any(|(_, line)| line.contains(sentence.as_str())) {
+            // A gate's own line has said it already, or the line about the end will.
+            let end = *sentence == detail.deployment.state.as_str().replace('_', " ");
+            if !end && !self.verdicts.iter().any(|verdict| !verdict.is_empty() && sentence.ends_with(verdict.as_str())) {
                 lines.push((now_ms, format!("decided: {sentence}")));
             }
         }
@@ -114,7 +122,9 @@ impl Transcript {
         }
         self.waiting = kind;
         // Targets and gates that are at work have lines of their own.
-        if let Some(held) = waiting.filter(|held| !matches!(held.on, WaitingOn::Targets { .. } | WaitingOn::Measurement { .. })) {
+        let told =
+            |on: &WaitingOn| matches!(on, WaitingOn::Targets { .. } | WaitingOn::Measurement { .. } | WaitingOn::Bake { .. });
+        if let Some(held) = waiting.filter(|held| !told(&held.on)) {
             lines.push((held.since_ms.min(now_ms), held.on.sentence()));
         }
     }
@@ -129,8 +139,17 @@ fn gate_time(gate: &GateView, now_ms: Millis) -> Millis {
 }
 
 fn gate_line(gate: &GateView) -> String {
-    let told = if gate.state == GateState::Asking { &gate.condition } else { &gate.sentence };
+    let told = if gate.state == GateState::Asking { unnamed(gate, &gate.condition) } else { verdict(gate) };
     format!("wave {}: gate {} {}: {told}", gate.wave + 1, gate.name, gate_state(gate.state))
+}
+
+/// What the gate says, without its name in front.
+fn verdict(gate: &GateView) -> &str {
+    unnamed(gate, &gate.sentence)
+}
+
+fn unnamed<'a>(gate: &GateView, sentence: &'a str) -> &'a str {
+    sentence.strip_prefix(gate.name.as_str()).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(sentence)
 }
 
 /// How it ended, with the numbers.
@@ -145,4 +164,97 @@ pub fn ended(detail: &DeploymentDetail) -> String {
     lines.extend(deployment.failure.as_ref().map(|failure| format!("  because {}", failure.reason)));
     lines.extend(deployment.fallback.as_ref().map(|id| format!("  taken back by {id}: tidegate deployment show {id}")));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use tidegate_api::view::GateState;
+    use tidegate_domain::Id;
+    use tidegate_domain::deployment::rollout::{Failure, Held, State, TargetState, Then};
+    use tidegate_domain::gate::WaitingOn;
+
+    use super::{Transcript, ended};
+    use crate::text::sample::{self, BEGUN_MS};
+
+    #[test]
+    fn a_canary_that_fails_is_told_line_by_line() {
+        let mut detail = sample::detail();
+        let mut transcript = Transcript::default();
+        let mut told = Vec::new();
+        let mut look = |detail: &_, at_ms| told.extend(transcript.lines(detail, at_ms, &sample::zone()));
+        let held = |on, since_ms| Some(Held { on, since_ms, until_ms: None });
+
+        detail.deployment.waiting = held(WaitingOn::Request, BEGUN_MS);
+        look(&detail, BEGUN_MS + 1_000);
+        detail.deployment.state = State::Running;
+        detail.deployment.started_at_ms = Some(BEGUN_MS + 2_000);
+        detail.deployment.waiting = held(WaitingOn::Targets { count: 1 }, BEGUN_MS + 2_000);
+        sample::target(&mut detail, 0, TargetState::Ordered, BEGUN_MS + 2_000);
+        look(&detail, BEGUN_MS + 2_500);
+        sample::target(&mut detail, 0, TargetState::InProgress, BEGUN_MS + 3_000);
+        look(&detail, BEGUN_MS + 3_500);
+        // Looking again at the same tells nothing.
+        look(&detail, BEGUN_MS + 4_000);
+        sample::target(&mut detail, 0, TargetState::Healthy, BEGUN_MS + 5_000);
+        for gate in &mut detail.gates[..2] {
+            (gate.state, gate.since_ms) = (GateState::Asking, Some(BEGUN_MS + 5_000));
+        }
+        detail.deployment.waiting = held(WaitingOn::Bake { samples_missing: 40 }, BEGUN_MS + 5_000);
+        look(&detail, BEGUN_MS + 5_500);
+        // The number is another one, and that is no news.
+        detail.deployment.waiting = held(WaitingOn::Bake { samples_missing: 12 }, BEGUN_MS + 5_000);
+        look(&detail, BEGUN_MS + 6_500);
+
+        detail.gates[0].state = GateState::Failed;
+        detail.gates[0].sentence = "error rate: 0.4 is more than 0.05".into();
+        detail.deployment.state = State::Failing;
+        let reason = "error rate failed after wave 1: 0.4 is more than 0.05".to_owned();
+        detail.deployment.failure =
+            Some(Failure { reason: reason.clone(), by: None, then: Then::FallBack, at_ms: BEGUN_MS + 9_000 });
+        detail.deployment.decided_by.push(reason);
+        detail.deployment.waiting = None;
+        look(&detail, BEGUN_MS + 9_000);
+        detail.deployment.state = State::FellBack;
+        detail.deployment.fallback = Some(Id::parse("DEP-sample-FB").expect("an id"));
+        detail.deployment.ended_at_ms = Some(BEGUN_MS + 62_000);
+        look(&detail, BEGUN_MS + 62_500);
+        told.push(ended(&detail));
+        expect![[r#"
+            14:00:00  DEP-sample: shop 1.1 to production is planned, 0 of 4 targets done (canary, 2 waves, 4 targets)
+            14:00:00  waiting for somebody to start it
+            14:00:01  planned
+            14:00:02  running
+            14:00:03  wave 1: prod-1 in progress
+            14:00:05  wave 1: prod-1 healthy
+            14:00:05  wave 1: gate error rate asking: error rate: allowed at most 0.05, 3 times
+            14:00:05  wave 1: gate bake asking: well for 30 s
+            14:00:05  baking, 40 more requests needed
+            14:00:09  failing: error rate failed after wave 1: 0.4 is more than 0.05
+            14:00:09  wave 1: gate error rate failed: 0.4 is more than 0.05
+            DEP-sample fell back after 1 min 0 s: 1 healthy, 3 pending
+              because error rate failed after wave 1: 0.4 is more than 0.05
+              taken back by DEP-sample-FB: tidegate deployment show DEP-sample-FB"#]]
+        .assert_eq(&told.join("\n"));
+    }
+
+    #[test]
+    fn who_comes_late_is_told_what_happened() {
+        let mut detail = sample::detail();
+        detail.deployment.state = State::Running;
+        detail.deployment.started_at_ms = Some(BEGUN_MS + 2_000);
+        for index in 0..3 {
+            sample::target(&mut detail, index, TargetState::Healthy, BEGUN_MS + 5_000 * (index as i64 + 1));
+        }
+        detail.gates[0].state = GateState::Passed;
+        detail.gates[0].sentence = "error rate: 0 is at most 0.05".into();
+        let lines = Transcript::default().lines(&detail, BEGUN_MS + 30_000, &sample::zone());
+        expect![[r#"
+            14:00:00  DEP-sample: shop 1.1 to production is running, 3 of 4 targets done (canary, 2 waves, 4 targets)
+            14:00:02  running
+            14:00:05  wave 1: prod-1 healthy
+            14:00:15  wave 2: prod-2, prod-3 healthy
+            14:00:30  wave 1: gate error rate passed: 0 is at most 0.05"#]]
+        .assert_eq(&lines.join("\n"));
+    }
 }

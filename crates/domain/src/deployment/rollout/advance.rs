@@ -67,7 +67,9 @@ impl Deployment {
         match self.state {
             State::Planned => wait(WaitingOn::Request, None),
             State::AwaitingApproval | State::Scheduled | State::Queued => self.start(evidence, now_ms),
-            State::Running | State::Baking | State::Paused => self.drive(plan, evidence, now_ms).not_later_than(self.due_ms(plan)),
+            State::Running | State::Baking | State::Paused => {
+                self.drive(plan, evidence, now_ms).not_later_than(self.due_ms(plan))
+            }
             State::Failing => self.wind_down(plan, now_ms),
             State::FallingBack => self.follow_fallback(evidence),
             State::Succeeded | State::Failed | State::FellBack | State::FallbackFailed | State::Cancelled | State::Expired => {
@@ -145,7 +147,11 @@ impl Deployment {
         // Going back is exempt from freezes.
         if let (Some(freeze), Purpose::Forward) = (evidence.freeze, self.purpose) {
             let by = format!("freeze \"{}\"", freeze.name);
-            return Next::Do(vec![Event::Paused { by, reason: "no further wave begins".into(), freeze: Some(freeze.id.clone()) }]);
+            return Next::Do(vec![Event::Paused {
+                by,
+                reason: "no further wave begins".into(),
+                freeze: Some(freeze.id.clone()),
+            }]);
         }
         match self.ask(plan, now_ms) {
             Asked::Next(next) => next,
@@ -310,11 +316,9 @@ impl Deployment {
     fn first_failure(&self) -> String {
         let failed =
             self.targets.values().filter(|progress| progress.state.is_failure()).min_by_key(|progress| progress.changed_at_ms);
-        failed.map_or_else(String::new, |progress| {
-            match &progress.detail {
-                Some(detail) => format!("{}: {detail}", progress.target),
-                None => format!("{} {}", progress.target, progress.state.phrase()),
-            }
+        failed.map_or_else(String::new, |progress| match &progress.detail {
+            Some(detail) => format!("{}: {detail}", progress.target),
+            None => format!("{} {}", progress.target, progress.state.phrase()),
         })
     }
 

@@ -197,42 +197,19 @@ impl Deployment {
         match progress.state {
             TargetState::Unknown => Err(ask_first(progress)),
             TargetState::Failed | TargetState::TimedOut | TargetState::Unreachable | TargetState::Cancelled => {
-                if self.uncertain_step(plan, progress).is_some() {
+                if uncertain_step(plan, progress).is_some() {
                     return Err(ask_first(progress));
                 }
                 self.not_frozen()?;
-                Ok(vec![self.retry(progress, self.resume_at(plan, progress), by, reason)])
+                Ok(vec![self.retry(progress, resume_at(plan, progress), by, reason)])
             }
             TargetState::Pending
             | TargetState::Ordered
             | TargetState::InProgress
             | TargetState::Healthy
             | TargetState::Excluded
-            | TargetState::AlreadyCurrent => {
-                Err(not_now(progress, "try again", "only a target that failed can"))
-            }
+            | TargetState::AlreadyCurrent => Err(not_now(progress, "try again", "only a target that failed can")),
         }
-    }
-
-    /// The step of a target of which nobody knows whether it ran, and that must not run twice.
-    fn uncertain_step<'a>(&self, plan: &Plan, progress: &'a TargetProgress) -> Option<&'a StepReport> {
-        progress.steps.iter().find(|step| match step.state {
-            StepState::Unknown => true,
-            // Last seen running on a target that fell silent.
-            StepState::Starting | StepState::Running => progress.lost_sight() && runs_once(plan, progress, step),
-            StepState::Succeeded
-            | StepState::Failed
-            | StepState::Errored
-            | StepState::TimedOut
-            | StepState::Cancelled
-            | StepState::Skipped => false,
-        })
-    }
-
-    /// Where another try begins: at the beginning, or behind the last step that has run and must not run twice.
-    fn resume_at(&self, plan: &Plan, progress: &TargetProgress) -> usize {
-        let done = progress.steps.iter().filter(|step| step.state == StepState::Succeeded && runs_once(plan, progress, step));
-        done.map(|step| step.index.saturating_add(1)).chain([progress.start_at]).max().unwrap_or(0)
     }
 
     /// A freeze that holds the deployment lets no new order out, a person's neither.
@@ -268,7 +245,7 @@ impl Deployment {
     fn decide_answer(&self, plan: &Plan, target: &Name, answer: Answer, by: &str) -> Result<Vec<Event>, Refusal> {
         let progress = self.changeable(target)?;
         let asked = progress.state == TargetState::Unknown || progress.state.is_failure();
-        let (start_at, reason) = match (answer, self.uncertain_step(plan, progress).filter(|_| asked)) {
+        let (start_at, reason) = match (answer, uncertain_step(plan, progress).filter(|_| asked)) {
             (Answer::Failed, _) if progress.state == TargetState::Unknown => {
                 return Ok(vec![Event::TargetFailed { target: target.clone(), by: by.to_owned() }]);
             }
@@ -277,7 +254,9 @@ impl Deployment {
             (Answer::Ran | Answer::RunAgain, None) => {
                 return Err(not_now(progress, "be answered for", "no step of it is in doubt"));
             }
-            (Answer::Failed, _) => return Err(not_now(progress, "be declared failed", "it asks no question; retry or exclude it")),
+            (Answer::Failed, _) => {
+                return Err(not_now(progress, "be declared failed", "it asks no question; retry or exclude it"));
+            }
         };
         self.not_frozen()?;
         Ok(vec![self.retry(progress, start_at, by, &reason)])
@@ -367,6 +346,27 @@ impl Deployment {
     pub fn fallback_id(&self) -> Id {
         self.id.fallback()
     }
+}
+
+/// The step of a target of which nobody knows whether it ran, and that must not run twice.
+fn uncertain_step<'a>(plan: &Plan, progress: &'a TargetProgress) -> Option<&'a StepReport> {
+    progress.steps.iter().find(|step| match step.state {
+        StepState::Unknown => true,
+        // Last seen running on a target that fell silent.
+        StepState::Starting | StepState::Running => progress.lost_sight() && runs_once(plan, progress, step),
+        StepState::Succeeded
+        | StepState::Failed
+        | StepState::Errored
+        | StepState::TimedOut
+        | StepState::Cancelled
+        | StepState::Skipped => false,
+    })
+}
+
+/// Where another try begins: at the beginning, or behind the last step that has run and must not run twice.
+fn resume_at(plan: &Plan, progress: &TargetProgress) -> usize {
+    let done = progress.steps.iter().filter(|step| step.state == StepState::Succeeded && runs_once(plan, progress, step));
+    done.map(|step| step.index.saturating_add(1)).chain([progress.start_at]).max().unwrap_or(0)
 }
 
 /// Whether a step must not run twice, by the class that the plan declares.

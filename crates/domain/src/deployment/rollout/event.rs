@@ -104,7 +104,11 @@ impl Event {
                 format!("gate {name} {word}: {}", without_name(name, sentence))
             }
             Event::WaveStarted { wave, ordered, already_current } => {
-                format!("wave {} began: {}", wave + 1, numbers(&[(ordered.len(), "ordered"), (already_current.len(), "already current")]))
+                format!(
+                    "wave {} began: {}",
+                    wave + 1,
+                    numbers(&[(ordered.len(), "ordered"), (already_current.len(), "already current")])
+                )
             }
             Event::TargetReported { target, state, detail, .. } => {
                 let why = detail.as_deref().map(|detail| format!(": {detail}")).unwrap_or_default();
@@ -115,7 +119,11 @@ impl Event {
             }
             Event::WaveHealthy { wave, healthy, failed: 0 } => format!("wave {} is up: {healthy} healthy", wave + 1),
             Event::WaveHealthy { wave, healthy, failed } => {
-                format!("wave {} has ended within the budget: {}", wave + 1, numbers(&[(*healthy as usize, "healthy"), (*failed as usize, "failed")]))
+                format!(
+                    "wave {} has ended within the budget: {}",
+                    wave + 1,
+                    numbers(&[(*healthy as usize, "healthy"), (*failed as usize, "failed")])
+                )
             }
             Event::WaveCompleted { wave } => format!("wave {} is complete", wave + 1),
             Event::Paused { by, reason, .. } => because(format!("paused by {by}"), reason),

@@ -11,9 +11,10 @@ use super::deployments::rows;
 use super::history::history;
 use super::plan::{digest, plan};
 use super::{ReleaseLink, sentence};
-use crate::web::form::{Act, Need, Weight, hidden, reason, value};
+use crate::web::bar::counted;
+use crate::web::form::{Act, Need, Weight, hidden, reason, reason_for_a_no, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
-use crate::web::refusal::not_offered;
+use crate::web::refusal::{not_offered, warning};
 use crate::web::state::{self, glyph};
 use crate::web::table::empty;
 use crate::web::time::Clock;
@@ -68,9 +69,9 @@ pub fn change(chrome: &Chrome, view: &ChangePage) -> Markup {
 
 fn none_yet(change: &Change) -> Markup {
     let content = &change.content;
-    let versions: String = content.versions.iter().map(|(name, version)| format!(" --version {name}={version}")).collect();
+    let versions: Vec<String> = content.versions.iter().map(|(name, version)| format!("--version {name}={version}")).collect();
     let environment = content.environments.first().map(ToString::to_string).unwrap_or_default();
-    let command = format!("tidegate deploy {} {environment}{versions} --change {}", content.application, change.id);
+    let command = format!("tidegate deploy {} {environment} {} --change {}", content.application, versions.join(" "), change.id);
     empty("Nothing was deployed under it yet.", &[&command])
 }
 
@@ -111,7 +112,7 @@ pub fn panel(chrome: &Chrome, shown: &ChangeShown, heading: Heading) -> Markup {
             div.columns {
                 section { (heading.below("What would run")) (would_run(shown)) }
                 div {
-                    section { (heading.below("Way out")) @if change.content.back_out.is_empty() { p.warn { (glyph("alert")) span { "Its author wrote no back-out plan." } } } @else { p.prose { (change.content.back_out) } } }
+                    section { (heading.below("Way out")) (way_out(change)) }
                     section { (heading.below("Votes")) (votes(change, &clock)) (ballot(chrome, change)) }
                     (steering(chrome, change))
                     @if !change.review.is_empty() { section { (heading.below("Review")) p.prose { (sentence(&change.review)) } } }
@@ -129,6 +130,13 @@ pub fn look(change: &Change) -> Markup {
             None => (state::change(change.state).badge()),
         }
         @if change.on_hold { " " (state::ON_HOLD.badge()) }
+    }
+}
+
+fn way_out(change: &Change) -> Markup {
+    match change.content.back_out.as_str() {
+        "" => warning(&html! { "Its author wrote no back-out plan." }),
+        text => html! { p.prose { (text) } },
     }
 }
 
@@ -176,7 +184,10 @@ pub fn level(level: Level) -> Markup {
     html! {
         span.level {
             svg.glyph viewBox="0 0 16 16" aria-hidden="true" {
-                @for bar in 0..3 { rect class=(if bar < count { "on" } else { "off" }) x=(2 + bar * 4) y=(10 - bar * 4) width="3" height=(4 + bar * 4) {} }
+                @for bar in 0..3 {
+                    @let class = if bar < count { "on" } else { "off" };
+                    rect class=(class) x=(2 + bar * 4) y=(10 - bar * 4) width="3" height=(4 + bar * 4) {}
+                }
             }
             (word)
         }
@@ -190,8 +201,13 @@ fn would_run(shown: &ChangeShown) -> Markup {
                 (plan(&planned.digest, &planned.plan))
                 @if let Some(deployment) = &planned.deployment { p { a href={ "/deployments/" (deployment) } { "Deployment " (deployment) } } }
             }
-            (None, Class::Standard) => p { "A standard change names no plan: any plan of these versions may run where standard changes are accepted." },
-            (None, Class::Normal | Class::Emergency) => p.warn { (glyph("alert")) span { "No plan is attached, so nothing may run under it; plan the deployment with this change: " code { "tidegate plan " (shown.change.content.application) " ENVIRONMENT --change " (shown.change.id) } } },
+            (None, Class::Standard) => p {
+                "A standard change names no plan: any plan of these versions may run where standard changes are accepted."
+            },
+            (None, Class::Normal | Class::Emergency) => (warning(&html! {
+                "No plan is attached, so nothing may run under it; plan the deployment with this change: "
+                code { "tidegate plan " (shown.change.content.application) " ENVIRONMENT --change " (shown.change.id) }
+            })),
         }
     }
 }
@@ -200,10 +216,16 @@ fn votes(change: &Change, clock: &Clock) -> Markup {
     let yes = change.votes.iter().filter(|vote| vote.choice == Choice::Approve).count() as u32;
     html! {
         @if change.content.class != Class::Standard {
-            p { strong { (yes) " of " (change.quorum) } @if change.quorum == 1 { " approval" } @else { " approvals" } span.muted { " · a person counts once, the author never" } }
+            p {
+                strong { (yes) " of " (counted(u64::from(change.quorum), "approval")) }
+                span.muted { " · a person counts once, the author never" }
+            }
         }
         @if let Some(authorised) = &change.authorised {
-            p { (glyph("check")) " Authorised for content " (digest(authorised)) @if let Some(at_ms) = change.authorised_at_ms { " " (clock.at(at_ms)) } }
+            p {
+                (glyph("check")) " Authorised for content " (digest(authorised))
+                @if let Some(at_ms) = change.authorised_at_ms { " " (clock.at(at_ms)) }
+            }
         }
         @if !(change.votes.is_empty() && change.fallen_votes.is_empty()) {
             ul.lines {
@@ -222,7 +244,11 @@ fn vote(vote: &Vote, classes: &str, clock: &Clock) -> Markup {
     html! {
         li class=(classes) {
             (look.badge())
-            span.grow { strong { (vote.by) } @if !vote.reason.is_empty() { ": " (vote.reason) } @if classes.contains("fallen") { span.muted { " (fell: the content changed afterwards)" } } }
+            span.grow {
+                strong { (vote.by) }
+                @if !vote.reason.is_empty() { ": " (vote.reason) }
+                @if classes.contains("fallen") { span.muted { " (fell: the content changed afterwards)" } }
+            }
             span.muted.small { "for " (digest(&vote.digest)) " " (clock.age(vote.at_ms)) }
         }
     }
@@ -251,7 +277,7 @@ fn ballot(chrome: &Chrome, change: &Change) -> Markup {
         form.act.ballot method="post" action={ "/changes/" (change.id) "/vote" } id={ "ballot-" (change.id) } {
             (hidden(&chrome.csrf))
             (value("digest", change.content.digest().as_str()))
-            label.field { span { "Reason " span.muted { "(needed for a no)" } } textarea name="reason" rows="2" maxlength="4000" placeholder="kept in the history" {} }
+            (reason_for_a_no())
             div.buttons {
                 button.button.main type="submit" name="choice" value="approve" { "Approve" }
                 button.button.grave type="submit" name="choice" value="reject" { "Reject" }

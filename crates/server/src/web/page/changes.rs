@@ -1,7 +1,7 @@
 //! The list of changes.
 
 use maud::{Markup, html};
-use tidegate_domain::change::Change;
+use tidegate_domain::change::{Change, Class};
 
 use super::List;
 use super::change::{class, level, look};
@@ -21,6 +21,11 @@ const STATES: [(&str, &str); 9] = [
     ("cancelled", "cancelled"),
 ];
 
+const COMMANDS: [&str; 2] = [
+    "tidegate change write shop --title \"Faster search\" --environment production --version api=1.1",
+    "tidegate change submit CHG-…",
+];
+
 /// Draws the list.
 pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
     let clock = chrome.clock();
@@ -31,8 +36,8 @@ pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
                 (true, true) => (empty("No change is like that.", &[])),
-                (true, false) => (empty("There is no change yet. Write one as a draft, then submit it:", &["tidegate change write shop --title \"Faster search\" --environment production --version api=1.1", "tidegate change submit CHG-…"])),
-                (false, _) => (table("Changes", &["Change", "State", "Class", "Risk × impact", "Where", "Author", "Approvals"], &html! { @for change in &view.rows { (row(change, &clock)) } })),
+                (true, false) => (empty("There is no change yet. Write one as a draft, then submit it:", &COMMANDS)),
+                (false, _) => (rows(&view.rows, &clock)),
             }
             (filter.next(view.next.as_deref()))
         }))
@@ -40,8 +45,13 @@ pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
     page(chrome, Section::Changes, "Changes", &main)
 }
 
-/// One line of the list.
-pub fn row(change: &Change, clock: &Clock) -> Markup {
+/// Changes as a table; also in the scope of a release.
+pub fn rows(changes: &[Change], clock: &Clock) -> Markup {
+    let heads = ["Change", "State", "Class", "Risk × impact", "Where", "Author", "Approvals"];
+    table("Changes", &heads, &html! { @for change in changes { (row(change, clock)) } })
+}
+
+fn row(change: &Change, clock: &Clock) -> Markup {
     let content = &change.content;
     let where_to: Vec<&str> = content.environments.iter().map(tidegate_domain::Name::as_str).collect();
     html! {
@@ -52,7 +62,12 @@ pub fn row(change: &Change, clock: &Clock) -> Markup {
             td data-head="Risk × impact" { (level(content.risk)) " × " (level(content.impact)) }
             td data-head="Where" { (content.application) " → " (where_to.join(", ")) }
             td data-head="Author" { (change.author) " " span.muted.small { (clock.age(change.created_at_ms)) } }
-            td data-head="Approvals" { @if content.class == tidegate_domain::change::Class::Standard { span.muted { "none needed" } } @else { (change.votes.len()) " of " (change.quorum) } }
+            td data-head="Approvals" {
+                @match content.class {
+                    Class::Standard => span.muted { "none needed" },
+                    Class::Normal | Class::Emergency => { (change.votes.len()) " of " (change.quorum) },
+                }
+            }
         }
     }
 }

@@ -30,6 +30,8 @@ const STATES: [(&str, &str); 15] = [
     ("expired", "expired"),
 ];
 
+const COMMAND: &str = "tidegate deploy shop development --version api=1.0 --watch";
+
 /// Draws the list.
 pub fn deployments(chrome: &Chrome, view: &List<DeploymentView>) -> Markup {
     let clock = chrome.clock();
@@ -40,7 +42,7 @@ pub fn deployments(chrome: &Chrome, view: &List<DeploymentView>) -> Markup {
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
                 (true, true) => (empty("No deployment is like that.", &[])),
-                (true, false) => (empty("Nothing was deployed yet. Plan one and start it:", &["tidegate deploy shop development --version api=1.0 --watch"])),
+                (true, false) => (empty("Nothing was deployed yet. Plan one and start it:", &[COMMAND])),
                 (false, _) => (rows("Deployments", &view.rows, &clock)),
             }
             (filter.next(view.next.as_deref()))
@@ -67,7 +69,12 @@ fn row(view: &DeploymentView, clock: &Clock) -> Markup {
             }
             td data-head="State" {
                 (state::deployment(it.state).badge())
-                @if !it.state.is_terminal() { span.small.block { (sentence(&view.sentence)) @if let Some(until_ms) = until_ms { " · " (clock.countdown(until_ms)) } } }
+                @if !it.state.is_terminal() {
+                    span.small.block {
+                        (sentence(&view.sentence))
+                        @if let Some(until_ms) = until_ms { " · " (clock.countdown(until_ms)) }
+                    }
+                }
             }
             td data-head="Targets" { (bar(&it.counts)) span.small.muted.block { (words(&it.counts)) } }
             td data-head="Asked by" { (who(&it.requested_by)) }

@@ -7,7 +7,7 @@ use tidegate_domain::access::Permission;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Strictness};
 
-use crate::web::form::{Act, Need, Weight, choice, hidden, instant, reason, text, value};
+use crate::web::form::{Act, Need, Weight, choice, hidden, instant, reason, reason_for_a_no, text, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
 use crate::web::refusal::not_offered;
 use crate::web::state::{self, Look, Tone};
@@ -23,6 +23,9 @@ pub struct FreezesPage {
     pub deployments: Vec<DeploymentView>,
 }
 
+const COMMAND: &str =
+    "tidegate freeze declare \"year end\" --reason \"closing the books\" --from 2026-12-20T18:00 --until 2027-01-04T06:00";
+
 /// Draws the page.
 pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
     let clock = chrome.clock();
@@ -33,7 +36,7 @@ pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
         (declare(chrome, &clock))
         (live("open", &html! {
             @if open.is_empty() {
-                (empty("No freeze is in force or planned. Declare one above, or:", &["tidegate freeze declare \"year end\" --reason \"closing the books\" --from 2026-12-20T18:00 --until 2027-01-04T06:00"]))
+                (empty("No freeze is in force or planned. Declare one above, or:", &[COMMAND]))
             }
             @if !open.is_empty() { (section("In force and planned", &html! { @for freeze in open { (panel(chrome, view, freeze)) } })) }
         }))
@@ -78,15 +81,33 @@ fn panel(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
             p.prose { (freeze.reason) }
             dl.facts {
                 (fact("From", &zone.day(freeze.from_ms)))
-                (fact("Until", &html! { (zone.day(freeze.until_ms)) @if word == "in_force" { " · ends " (clock.countdown(freeze.until_ms)) } @if word == "planned" { " · begins " (clock.countdown(freeze.from_ms)) } }))
+                (fact("Until", &html! {
+                    (zone.day(freeze.until_ms))
+                    @if word == "in_force" { " · ends " (clock.countdown(freeze.until_ms)) }
+                    @if word == "planned" { " · begins " (clock.countdown(freeze.from_ms)) }
+                }))
                 (fact("Where", &names(&freeze.environments, "every controlled environment")))
                 (fact("Of", &names(&freeze.applications, "every application")))
-                (fact("Lets through", &html! { @match freeze.strictness { Strictness::Hard => "nothing without an exception", Strictness::Soft => "standard changes" } }))
-                (fact("Running work", &html! { @match freeze.running { Running::FinishWave => "finishes its wave, then holds", Running::GoOn => "goes on" } }))
+                (fact("Lets through", &html! { (lets_through(freeze.strictness)) }))
+                (fact("Running work", &html! { (running_work(freeze.running)) }))
             }
             @if let Some(lifted) = &freeze.lifted { p { "Lifted by " (lifted.by) ": " (lifted.reason) " " span.muted { (clock.at(lifted.at_ms)) } } }
             (exceptions(chrome, view, freeze))
         }
+    }
+}
+
+fn lets_through(strictness: Strictness) -> &'static str {
+    match strictness {
+        Strictness::Hard => "nothing without an exception",
+        Strictness::Soft => "standard changes",
+    }
+}
+
+fn running_work(running: Running) -> &'static str {
+    match running {
+        Running::FinishWave => "finishes its wave, then holds",
+        Running::GoOn => "goes on",
     }
 }
 
@@ -117,14 +138,20 @@ fn exceptions(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
 fn exception(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup {
     let clock = chrome.clock();
     let (look, told) = match &exception.state {
-        ExceptionState::Requested => (Look { glyph: "person", word: "asked", tone: Tone::Wait }, html! { "somebody else has to decide" }),
-        ExceptionState::Approved { by, until_ms } if *until_ms > chrome.now_ms => {
-            (Look { glyph: "check", word: "approved", tone: Tone::Good }, html! { "by " (by) ", expires " (clock.countdown(*until_ms)) ", " (clock.at(*until_ms)) })
+        ExceptionState::Requested => {
+            (Look { glyph: "person", word: "asked", tone: Tone::Wait }, html! { "somebody else has to decide" })
         }
-        ExceptionState::Approved { by, until_ms } => {
-            (Look { glyph: "clock", word: "expired", tone: Tone::Idle }, html! { "approved by " (by) " until " (clock.at(*until_ms)) })
+        ExceptionState::Approved { by, until_ms } if *until_ms > chrome.now_ms => (
+            Look { glyph: "check", word: "approved", tone: Tone::Good },
+            html! { "by " (by) ", expires " (clock.countdown(*until_ms)) ", " (clock.at(*until_ms)) },
+        ),
+        ExceptionState::Approved { by, until_ms } => (
+            Look { glyph: "clock", word: "expired", tone: Tone::Idle },
+            html! { "approved by " (by) " until " (clock.at(*until_ms)) },
+        ),
+        ExceptionState::Rejected { by, reason } => {
+            (Look { glyph: "cross", word: "rejected", tone: Tone::Bad }, html! { "by " (by) ": " (reason) })
         }
-        ExceptionState::Rejected { by, reason } => (Look { glyph: "cross", word: "rejected", tone: Tone::Bad }, html! { "by " (by) ": " (reason) }),
         ExceptionState::Withdrawn => (Look { glyph: "minus", word: "withdrawn", tone: Tone::Idle }, html! {}),
     };
     html! {
@@ -152,7 +179,7 @@ fn ruling(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup {
             (hidden(&chrome.csrf))
             div.fields {
                 (instant("until", &format!("Expires ({})", clock.zone_name()), &clock.input(freeze.until_ms), Need::Optional))
-                label.field { span { "Reason " span.muted { "(needed for a no)" } } input type="text" name="reason" maxlength="4000" autocomplete="off"; }
+                (reason_for_a_no())
             }
             div.buttons {
                 button.button.main type="submit" name="choice" value="approve" { "Let it through" }

@@ -58,7 +58,9 @@ fn words(view: &Login) -> (&'static str, &'static str) {
     match view {
         Login::Needed => ("Sign in", "You need to be signed in to see this. You sign in by a one-time link."),
         Login::Confirm { .. } => ("Sign in", ""),
-        Login::Used => ("This link was used", "A link signs in once, and this one has. If that was not you, tell your administrator."),
+        Login::Used => {
+            ("This link was used", "A link signs in once, and this one has. If that was not you, tell your administrator.")
+        }
         Login::Expired => ("This link is too old", "Links are good for a short time only."),
         Login::Unknown => ("There is no such link", "It may have been cut off when it was copied."),
         Login::SignedOut => ("Signed out", "You have signed out of this browser."),

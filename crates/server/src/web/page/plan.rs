@@ -8,7 +8,7 @@ use tidegate_domain::deployment::strategy::OnFailure;
 use tidegate_domain::gate::Gate;
 use tidegate_domain::{Digest, Name};
 
-use crate::web::bar::number;
+use crate::web::bar::{counted, number};
 use crate::web::state::glyph;
 use crate::web::table::table;
 
@@ -26,7 +26,7 @@ pub fn plan(digest_of: &Digest, plan: &Plan) -> Markup {
     html! {
         p {
             "Plan " (digest(digest_of)) ": " strong { (plan.application) " → " (plan.environment) } ", "
-            (number(targets as u64)) @if targets == 1 { " target" } @else { " targets" } " in " (plan.waves.len()) @if plan.waves.len() == 1 { " wave" } @else { " waves" }
+            (counted(targets as u64, "target")) " in " (counted(plan.waves.len() as u64, "wave"))
             " (" (plan.strategy) "). Byte for byte this plan runs, or none."
         }
         (versions(plan))
@@ -43,7 +43,12 @@ fn versions(plan: &Plan) -> Markup {
         @for installation in &plan.installations {
             tr {
                 th scope="row" { (installation.component) }
-                td data-head="From" { @match from.get(&installation.component) { Some(versions) => (versions.iter().cloned().collect::<Vec<_>>().join(", ")), None => span.muted { "not installed" } } }
+                td data-head="From" {
+                    @match from.get(&installation.component) {
+                        Some(versions) => (versions.iter().cloned().collect::<Vec<_>>().join(", ")),
+                        None => span.muted { "not installed" },
+                    }
+                }
                 td data-head="To" { strong { (installation.version) } }
                 td data-head="Bytes" { (digest(&installation.artifact.digest)) }
                 td data-head="Steps" { (installation.steps.iter().map(|step| step.name.as_str()).collect::<Vec<_>>().join(" → ")) }
@@ -66,9 +71,10 @@ fn installed(plan: &Plan) -> BTreeMap<&Name, BTreeSet<String>> {
 
 fn told(plan: &Plan) -> impl Iterator<Item = (usize, &Wave)> {
     let count = plan.waves.len();
-    plan.waves.iter().enumerate().filter(move |(index, _)| {
-        count <= WAVES_TOLD || *index < WAVES_TOLD / 2 || *index >= count - WAVES_TOLD / 2
-    })
+    plan.waves
+        .iter()
+        .enumerate()
+        .filter(move |(index, _)| count <= WAVES_TOLD || *index < WAVES_TOLD / 2 || *index >= count - WAVES_TOLD / 2)
 }
 
 fn wave(index: usize, wave: &Wave) -> Markup {
@@ -77,7 +83,7 @@ fn wave(index: usize, wave: &Wave) -> Markup {
     html! {
         li value=(index + 1) {
             @if !wave.before.is_empty() { (gates("only if", &wave.before)) }
-            strong { (number(count as u64)) @if count == 1 { " target" } @else { " targets" } } " "
+            strong { (counted(count as u64, "target")) } " "
             span.muted { (names.join(", ")) @if count > names.len() { " and " (number((count - names.len()) as u64)) " more" } }
             @if !wave.after.is_empty() { (gates("then", &wave.after)) }
         }
@@ -97,8 +103,12 @@ fn failure(plan: &Plan) -> Markup {
         count => format!("At more than {count} failed targets"),
     };
     let then = match (plan.on_failure, &plan.fallback) {
-        (OnFailure::FallBack, Some(back)) => html! { "it falls back by itself, with plan " (digest(back)) ", which was made together with this one." },
-        (OnFailure::FallBack, None) => html! { "it stops: " (plan.no_fallback_because.as_deref().unwrap_or("there is no plan back")) "." },
+        (OnFailure::FallBack, Some(back)) => {
+            html! { "it falls back by itself, with plan " (digest(back)) ", which was made together with this one." }
+        }
+        (OnFailure::FallBack, None) => {
+            html! { "it stops: " (plan.no_fallback_because.as_deref().unwrap_or("there is no plan back")) "." }
+        }
         (OnFailure::Stop, _) => html! { "it stops and leaves everything where it is." },
     };
     html! { p { (tolerated) " or a failed gate " (then) } }

@@ -16,7 +16,7 @@ use super::sentence;
 use crate::web::bar::{bar, words};
 use crate::web::form::{Act, Need, Weight, reason, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
-use crate::web::refusal::not_offered;
+use crate::web::refusal::{not_offered, warning};
 use crate::web::state::{self, glyph};
 use crate::web::table::{empty, table};
 use crate::web::time::Clock;
@@ -267,23 +267,25 @@ fn way(view: &ReleasePage, clock: &Clock) -> Markup {
 
 fn scope(view: &ReleasePage, clock: &Clock) -> Markup {
     let versions = html! { @for it in &view.package { (component(it)) } };
-    let changes = html! { @for change in &view.changes { (changes::row(change, clock)) } };
     let release = &view.release;
     let first = release.versions.iter().next().map(|(name, version)| format!(" --version {name}={version}")).unwrap_or_default();
     let command = format!(
         "tidegate change write {} --title \"{} {}\" --environment production{first} --release {}",
         release.application, release.application, release.version, release.id
     );
-    section("Scope", &html! {
-        h3 { "Component versions" }
-        (table("Component versions", &["Component", "Version", "Bytes", "Size", "Signature"], &versions))
-        @if view.changes.is_empty() {
-            (empty("It carries no change. Environments that are controlled need one:", &[&command]))
-        } @else {
-            h3 { "Changes" }
-            (table("Changes", &["Change", "State", "Class", "Risk × impact", "Where", "Author", "Approvals"], &changes))
-        }
-    })
+    section(
+        "Scope",
+        &html! {
+            h3 { "Component versions" }
+            (table("Component versions", &["Component", "Version", "Bytes", "Size", "Signature"], &versions))
+            @if view.changes.is_empty() {
+                (empty("It carries no change. Environments that are controlled need one:", &[&command]))
+            } @else {
+                h3 { "Changes" }
+                (changes::rows(&view.changes, clock))
+            }
+        },
+    )
 }
 
 fn component(it: &ComponentVersion) -> Markup {
@@ -295,9 +297,16 @@ fn component(it: &ComponentVersion) -> Markup {
                 Some(artifact) => {
                     td data-head="Bytes" { (digest(&artifact.digest)) }
                     td.number data-head="Size" { (size(artifact.size_bytes)) }
-                    td data-head="Signature" { @if artifact.signed { (glyph("check")) " signed" } @else { span.muted { (glyph("minus")) " not signed" } } }
+                    td data-head="Signature" {
+                        @if artifact.signed { (glyph("check")) " signed" } @else { span.muted { (glyph("minus")) " not signed" } }
+                    }
                 }
-                None => td colspan="3" { span.warn { (glyph("alert")) span { "not in the media library: " code { "tidegate artifact upload --component " (it.component) " --version " (it.version) " FILE" } } } },
+                None => td colspan="3" {
+                    (warning(&html! {
+                        "not in the media library: "
+                        code { "tidegate artifact upload --component " (it.component) " --version " (it.version) " FILE" }
+                    }))
+                },
             }
         }
     }

@@ -5,6 +5,7 @@ use tidegate_domain::release::{PhaseState, Release};
 
 use super::List;
 use super::release::{due, look};
+use crate::web::bar::counted;
 use crate::web::layout::{Chrome, Section, live, page};
 use crate::web::state;
 use crate::web::table::{Filter, empty, table};
@@ -21,6 +22,11 @@ const STATES: [(&str, &str); 8] = [
     ("cancelled", "cancelled"),
 ];
 
+const COMMANDS: [&str; 2] =
+    ["tidegate release create shop 1.0 --title \"First\" --version api=1.0", "tidegate release plan REL-…"];
+
+const HEADS: [&str; 6] = ["Release", "State", "Phases", "Ready by", "Scope", "Author"];
+
 /// Draws the list.
 pub fn releases(chrome: &Chrome, view: &List<Release>) -> Markup {
     let clock = chrome.clock();
@@ -31,8 +37,8 @@ pub fn releases(chrome: &Chrome, view: &List<Release>) -> Markup {
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
                 (true, true) => (empty("No release is like that.", &[])),
-                (true, false) => (empty("There is no release yet. Write one as a draft, then plan and start it:", &["tidegate release create shop 1.0 --title \"First\" --version api=1.0", "tidegate release plan REL-…"])),
-                (false, _) => (table("Releases", &["Release", "State", "Phases", "Ready by", "Scope", "Author"], &html! { @for release in &view.rows { (row(release, &clock)) } })),
+                (true, false) => (empty("There is no release yet. Write one as a draft, then plan and start it:", &COMMANDS)),
+                (false, _) => (table("Releases", &HEADS, &html! { @for release in &view.rows { (row(release, &clock)) } })),
             }
             (filter.next(view.next.as_deref()))
         }))
@@ -42,7 +48,6 @@ pub fn releases(chrome: &Chrome, view: &List<Release>) -> Markup {
 
 fn row(release: &Release, clock: &Clock) -> Markup {
     let active = release.phases.iter().find(|phase| phase.state == PhaseState::Active);
-    let plural = |count: usize, one: &str| if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") };
     html! {
         tr {
             th scope="row" {
@@ -55,7 +60,10 @@ fn row(release: &Release, clock: &Clock) -> Markup {
                 @if let Some(phase) = active { " " span.small { (phase.name) } }
             }
             td data-head="Ready by" { (due(release, clock)) }
-            td data-head="Scope" { (plural(release.versions.len(), "component")) span.muted { " · " (plural(release.changes.len(), "change")) } }
+            td data-head="Scope" {
+                (counted(release.versions.len() as u64, "component"))
+                span.muted { " · " (counted(release.changes.len() as u64, "change")) }
+            }
             td data-head="Author" { (release.author) " " span.muted.small { (clock.age(release.created_at_ms)) } }
         }
     }

@@ -11,8 +11,9 @@ use tidegate_domain::release::Release;
 use tidegate_domain::{Id, Millis, Name};
 
 use super::sentence;
-use crate::web::bar::{self, number};
+use crate::web::bar::{self, counted, number};
 use crate::web::layout::{Chrome, Section, live, page, section, section_with};
+use crate::web::refusal::warning;
 use crate::web::state;
 use crate::web::table::{empty, table};
 use crate::web::time::{Clock, took};
@@ -145,14 +146,23 @@ pub fn today(chrome: &Chrome, view: &Today) -> Markup {
 fn first_steps() -> Markup {
     let steps: [(&str, &[&str]); 4] = [
         ("Describe what you have: applications, components, environments, targets.", &["tidegate apply -f definitions/"]),
-        ("Enrol an agent on each target; the command prints a one-time token and what to run there.", &["tidegate target enrol web-01"]),
-        ("Bring the first version into the media library.", &["tidegate artifact upload --component api --version 1.0 api-1.0.tar.gz"]),
+        (
+            "Enrol an agent on each target; the command prints a one-time token and what to run there.",
+            &["tidegate target enrol web-01"],
+        ),
+        (
+            "Bring the first version into the media library.",
+            &["tidegate artifact upload --component api --version 1.0 api-1.0.tar.gz"],
+        ),
         ("Plan it and let it go.", &["tidegate deploy shop development --version api=1.0 --watch"]),
     ];
     html! {
         p.lead { "Nothing is defined yet. Four steps from here to the first deployment:" }
         ol.steps { @for (what, commands) in steps { li { (empty(what, commands)) } } }
-        p.muted { "To look around first: " code { "tidegate demo" } " plays a whole release on this machine, with real processes and without touching this data." }
+        p.muted {
+            "To look around first: " code { "tidegate demo" }
+            " plays a whole release on this machine, with real processes and without touching this data."
+        }
     }
 }
 
@@ -272,7 +282,8 @@ fn freezes(freezes: &[Freeze], clock: &Clock) -> Markup {
                         (state::freeze(freeze.state(clock.now_ms)).badge())
                         a.grow href={ "/freezes#" (freeze.id) } { (freeze.name) }
                         span.small {
-                            @if freeze.from_ms > clock.now_ms { "begins " (clock.countdown(freeze.from_ms)) } @else { "ends " (clock.countdown(freeze.until_ms)) }
+                            @if freeze.from_ms > clock.now_ms { "begins " (clock.countdown(freeze.from_ms)) }
+                            @else { "ends " (clock.countdown(freeze.until_ms)) }
                         }
                     }
                 }
@@ -289,7 +300,8 @@ fn support(releases: &[Release], clock: &Clock) -> Markup {
                     li {
                         (state::release(release.state).mark())
                         a.grow href={ "/releases/" (release.id) } { (release.application) " " (release.version) " " span.muted { (release.title) } }
-                        @if let Some(since_ms) = release.phases.iter().rev().find_map(|phase| phase.ended_at_ms) { span.small.muted { (clock.since(since_ms)) } }
+                        @let last = release.phases.iter().rev().find_map(|phase| phase.ended_at_ms);
+                        @if let Some(since_ms) = last { span.small.muted { (clock.since(since_ms)) } }
                     }
                 }
             }
@@ -304,9 +316,12 @@ fn agents(agents: &Agents, clock: &Clock) -> Markup {
             @for (version, count) in &agents.versions { span.muted.small { " · " (number(*count)) " run " (version) } }
         }
         @if agents.silent_count > 0 {
-            p.warn { (state::glyph("alert")) span { (number(agents.silent_count)) " silent: " @for (index, (name, at_ms)) in agents.silent.iter().enumerate() {
-                @if index > 0 { ", " } (name) @if let Some(at_ms) = at_ms { " (" (clock.age(*at_ms)) ")" }
-            } } }
+            (warning(&html! {
+                (number(agents.silent_count)) " silent: "
+                @for (index, (name, at_ms)) in agents.silent.iter().enumerate() {
+                    @if index > 0 { ", " } (name) @if let Some(at_ms) = at_ms { " (" (clock.age(*at_ms)) ")" }
+                }
+            }))
         }
         @if let Some(first) = agents.without.first() {
             p.warn { (state::glyph("ring")) span { (number(agents.without_count)) " without an agent: " (names(&agents.without)) } }
@@ -336,6 +351,7 @@ fn dora(dora: &Dora, days: u32) -> Markup {
             }
         }
     };
-    let beside = html! { span.muted.small { "last " (days) " days · " a href="/deployments" { (number(dora.deployments)) " production deployments" } } };
+    let counted = counted(dora.deployments, "production deployment");
+    let beside = html! { span.muted.small { "last " (days) " days · " a href="/deployments" { (counted) } } };
     section_with("Delivery", &beside, &list)
 }

@@ -31,17 +31,23 @@ pub fn numbers(view: &DeploymentPage, clock: &Clock) -> Markup {
     if measured.is_empty() {
         return html! {};
     }
-    section("The numbers", &html! {
-        @for (index, gate) in measured.into_iter().enumerate() {
-            details.numbers id={ "numbers-" (gate.key.replace('.', "-")) } open[index < OPEN] {
-                summary { strong { (gate.name) } " after wave " (gate.wave + 1) " " (state::gate(gate.state).badge()) " " span.muted.small { (sentence(&gate.sentence)) } }
-                div.columns {
-                    (chart(gate, limits(&view.detail.plan, gate), clock))
-                    (measurements(gate, clock))
+    section(
+        "The numbers",
+        &html! {
+            @for (index, gate) in measured.into_iter().enumerate() {
+                details.numbers id={ "numbers-" (gate.key.replace('.', "-")) } open[index < OPEN] {
+                    summary {
+                    strong { (gate.name) } " after wave " (gate.wave + 1) " " (state::gate(gate.state).badge()) " "
+                    span.muted.small { (sentence(&gate.sentence)) }
+                }
+                    div.columns {
+                        (chart(gate, limits(&view.detail.plan, gate), clock))
+                        (measurements(gate, clock))
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 /// What good is at least and at most.
@@ -101,7 +107,8 @@ fn chart(gate: &GateView, limits: Limits, clock: &Clock) -> Markup {
                 polyline.line points=(line.join(" ")) {}
                 @for (measurement, value) in &points { (point(&scale, measurement, *value)) }
                 @if let Some((last, value)) = points.last() {
-                    text.label.value x=(format!("{:.1}", scale.x(last.at_ms) - 8.0)) y=(format!("{:.1}", scale.y(*value) - 8.0)) text-anchor="end" { (plain(*value)) }
+                    @let (x, y) = (scale.x(last.at_ms) - 8.0, scale.y(*value) - 8.0);
+                    text.label.value x=(format!("{x:.1}")) y=(format!("{y:.1}")) text-anchor="end" { (plain(*value)) }
                 }
                 text.label x=(LEFT) y=(HEIGHT - 6.0) { (exact(clock.now_ms - scale.from_ms)) " ago" }
                 text.label x=(right) y=(HEIGHT - 6.0) text-anchor="end" { (exact(clock.now_ms - scale.to_ms)) " ago" }
@@ -133,7 +140,8 @@ fn point(scale: &Scale, measurement: &Measurement, value: f64) -> Markup {
         @if measurement.status == Status::Failed {
             path.point.bad d={ "M" (format!("{:.1} {:.1}", x - 4.0, y - 4.0)) "l8 8m0-8l-8 8" } { title { (measurement.detail) } }
         } @else {
-            circle class={ "point " (state::measurement(measurement.status).tone.class()) } cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="3" { title { (measurement.detail) } }
+            @let class = format!("point {}", state::measurement(measurement.status).tone.class());
+            circle class=(class) cx=(format!("{x:.1}")) cy=(format!("{y:.1}")) r="3" { title { (measurement.detail) } }
         }
     }
 }

@@ -49,10 +49,13 @@ fn start(chrome: &Chrome, view: &DeploymentPage) -> Markup {
 
 fn pause(chrome: &Chrome, view: &DeploymentPage) -> Markup {
     let action = path(&view.detail.deployment.id, "pause");
-    act(chrome, &action, "Pause", Weight::Plain).folded("pause", &html! {
-        p.small { "No more orders go out; what is under way comes to its end." }
-        (reason(Need::Optional))
-    })
+    act(chrome, &action, "Pause", Weight::Plain).folded(
+        "pause",
+        &html! {
+            p.small { "No more orders go out; what is under way comes to its end." }
+            (reason(Need::Optional))
+        },
+    )
 }
 
 fn resume(chrome: &Chrome, view: &DeploymentPage) -> Markup {
@@ -71,10 +74,13 @@ fn resume(chrome: &Chrome, view: &DeploymentPage) -> Markup {
 
 fn stop(chrome: &Chrome, view: &DeploymentPage, label: &str) -> Markup {
     let action = path(&view.detail.deployment.id, "stop");
-    act(chrome, &action, label, Weight::Grave).folded("stop", &html! {
-        p.small { "It has not begun, so nothing has to go back." }
-        (reason(Need::Required))
-    })
+    act(chrome, &action, label, Weight::Grave).folded(
+        "stop",
+        &html! {
+            p.small { "It has not begun, so nothing has to go back." }
+            (reason(Need::Required))
+        },
+    )
 }
 
 fn end(chrome: &Chrome, view: &DeploymentPage) -> Markup {
@@ -84,11 +90,14 @@ fn end(chrome: &Chrome, view: &DeploymentPage) -> Markup {
     if it.fallback_plan.is_some() && it.fallback.is_none() {
         ways.push(("fall_back", "fall back"));
     }
-    act(chrome, &action, "Stop", Weight::Grave).folded("stop", &html! {
-        p.small { "It ends for good; attempts under way are cancelled." }
-        (choice("then", "Then", &ways))
-        (reason(Need::Required))
-    })
+    act(chrome, &action, "Stop", Weight::Grave).folded(
+        "stop",
+        &html! {
+            p.small { "It ends for good; attempts under way are cancelled." }
+            (choice("then", "Then", &ways))
+            (reason(Need::Required))
+        },
+    )
 }
 
 fn fall_back(chrome: &Chrome, view: &DeploymentPage) -> Markup {
@@ -97,8 +106,11 @@ fn fall_back(chrome: &Chrome, view: &DeploymentPage) -> Markup {
         return html! {};
     }
     let action = path(&it.id, "fall-back");
-    act(chrome, &action, "Fall back", Weight::Grave).folded("fall-back", &html! {
-        p.small { "Every target that has changed returns to what it had, by the plan that was made together with this one." }
-        (reason(Need::Required))
-    })
+    act(chrome, &action, "Fall back", Weight::Grave).folded(
+        "fall-back",
+        &html! {
+            p.small { "Every target that has changed returns to what it had, by the plan that was made together with this one." }
+            (reason(Need::Required))
+        },
+    )
 }

@@ -30,13 +30,17 @@ pub fn gates(chrome: &Chrome, view: &DeploymentPage, (before, room): (u32, Room)
     let here: Vec<&GateView> = view.detail.gates.iter().filter(stands_here).collect();
     html! {
         @if !here.is_empty() {
-            li.gates {
+            li.gates.little[here.iter().all(|it| is_brief(it, room))] {
                 @for it in here {
-                    @if room == Room::Little && matches!(it.state, GateState::Pending | GateState::Passed) { (name_only(it)) } @else { (gate(chrome, view, it, clock)) }
+                    @if is_brief(it, room) { (name_only(it)) } @else { (gate(chrome, view, it, clock)) }
                 }
             }
         }
     }
+}
+
+fn is_brief(gate: &GateView, room: Room) -> bool {
+    room == Room::Little && matches!(gate.state, GateState::Pending | GateState::Passed)
 }
 
 fn name_only(gate: &GateView) -> Markup {
@@ -61,7 +65,8 @@ fn gate(chrome: &Chrome, view: &DeploymentPage, gate: &GateView, clock: &Clock) 
                     @if let Some(since_ms) = gate.since_ms { span.muted { "asked " (clock.since(since_ms)) } }
                     @if let Some(until_ms) = gate.until_ms { " · " (clock.countdown(until_ms)) }
                 }
-                @if !gate.approvals.is_empty() { p.small { "Yes from " (gate.approvals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) } }
+                @let yes: Vec<&str> = gate.approvals.iter().map(tidegate_domain::Name::as_str).collect();
+                @if !yes.is_empty() { p.small { "Yes from " (yes.join(", ")) } }
                 (forms(chrome, view, gate))
             }
         }

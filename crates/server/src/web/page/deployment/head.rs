@@ -9,7 +9,7 @@ use super::super::plan::digest;
 use super::super::sentence;
 use super::DeploymentPage;
 use super::controls::controls;
-use crate::web::bar::{bar, number, words};
+use crate::web::bar::{bar, counted, words};
 use crate::web::layout::{Chrome, fact};
 use crate::web::refusal::reasons;
 use crate::web::state::{self, glyph};
@@ -29,7 +29,7 @@ pub fn head(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
         div.progress {
             (bar(&it.counts))
             p.small {
-                @if it.size == 0 { "no targets" } @else { strong { (number(u64::from(it.size))) } @if it.size == 1 { " target: " } @else { " targets: " } (words(&it.counts)) }
+                strong { (counted(u64::from(it.size), "target")) } ": " (words(&it.counts))
                 @if it.state.holds_slot() { span.muted { " · wave " (it.wave + 1) " of " (it.waves) } }
             }
         }
@@ -48,7 +48,10 @@ fn now(view: &DeploymentPage, clock: &Clock) -> Markup {
         p class={ "now " (state::deployment(it.state).tone.class()) } {
             strong { (sentence(&view.detail.sentence)) }
             @match (&it.waiting, it.ended_at_ms) {
-                (_, Some(at_ms)) => span.muted { " · ended " (clock.age(at_ms)) ", " (clock.at(at_ms)) @if let Some(from) = it.started_at_ms { ", after " (took(at_ms - from)) } },
+                (_, Some(at_ms)) => span.muted {
+                    " · ended " (clock.age(at_ms)) ", " (clock.at(at_ms))
+                    @if let Some(from) = it.started_at_ms { ", after " (took(at_ms - from)) }
+                },
                 (Some(held), None) => {
                     span.muted { " · " (clock.since(held.since_ms)) }
                     @if let Some(until_ms) = held.until_ms { " · goes on by itself " (clock.countdown(until_ms)) }
@@ -89,7 +92,8 @@ fn decided(view: &DeploymentPage, clock: &Clock) -> Markup {
                     span.muted { " · " (clock.at_second(failure.at_ms)) }
                 }
             }
-            @let rest: Vec<&String> = it.decided_by.iter().filter(|line| it.failure.as_ref().is_none_or(|failure| failure.reason != **line)).collect();
+            @let is_news = |line: &&String| it.failure.as_ref().is_none_or(|failure| failure.reason != **line);
+            @let rest: Vec<&String> = it.decided_by.iter().filter(is_news).collect();
             @if !rest.is_empty() { ul.plain { @for line in rest { li { (sentence(line)) } } } }
             @if let Some(back) = &it.fallback {
                 p { (glyph("back")) " Taken back by " a href={ "/deployments/" (back) } { (back) } }
@@ -104,7 +108,7 @@ pub fn facts(view: &DeploymentPage, clock: &Clock) -> Markup {
     let plan = &view.detail.plan;
     html! {
         dl.facts {
-            (fact("Plan", &html! { (digest(&it.plan)) " " span.muted { (it.strategy) ", " (it.waves) @if it.waves == 1 { " wave" } @else { " waves" } } }))
+            (fact("Plan", &html! { (digest(&it.plan)) " " span.muted { (it.strategy) ", " (counted(u64::from(it.waves), "wave")) } }))
             (fact("Way back", &html! {
                 @match (&it.fallback_plan, &plan.no_fallback_because) {
                     (Some(back), _) => { "plan " (digest(back)) },
@@ -117,10 +121,12 @@ pub fn facts(view: &DeploymentPage, clock: &Clock) -> Markup {
             } }
             @if let Some(release) = &view.release { (fact("Release", &release.link())) }
             @if let Some(change) = &view.change { (fact("Change", &change.link())) }
-            (fact("Tolerates", &html! { (plan.failures_max) @if plan.failures_max == 1 { " failed target" } @else { " failed targets" } }))
+            (fact("Tolerates", &html! { (counted(plan.failures_max as u64, "failed target")) }))
             (fact("Asked by", &html! { (who(&it.requested_by)) " " span.muted { (clock.age(it.created_at_ms)) } }))
             @if let Some(at_ms) = it.not_before_ms { (fact("Not before", &clock.at(at_ms))) }
-            @if let Some(at_ms) = it.started_at_ms { (fact("Began", &html! { (clock.at_second(at_ms)) " " span.muted { "generation " (it.generation) } })) }
+            @if let Some(at_ms) = it.started_at_ms {
+                (fact("Began", &html! { (clock.at_second(at_ms)) " " span.muted { "generation " (it.generation) } }))
+            }
         }
     }
 }

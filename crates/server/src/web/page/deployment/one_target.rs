@@ -39,8 +39,8 @@ fn question(chrome: &Chrome, view: &DeploymentPage, target: &TargetProgress) -> 
     html! {
         div.ask {
             p {
-                strong { (target.target) } ": did step "
-                @if let Some(step) = step { strong { (step.name) } " of " (step.component) } @else { "it was at" }
+                strong { (target.target) } ": did "
+                @if let Some(step) = step { "step " strong { (step.name) } " of " (step.component) } @else { "the step it was at" }
                 " run? The agent was away while it ran. It must not run twice, so nothing goes on by itself. "
                 a href={ (home(id)) "?target=" (target.target) "#one" } { "Its log" }
             }
@@ -65,23 +65,27 @@ pub fn panel(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
     let Some(target) = found else {
         return section("Target", &html! { p.muted { "There is no such target in this deployment." } });
     };
-    section("Target", &html! {
-        h3 { (target.target) " " (state::target(target.state).badge()) }
-        @if let Some(detail) = &target.detail { p { (detail) } }
-        p.small.muted {
-            "wave " (target.wave + 1) ", try " (target.attempt)
-            @if let Some(at_ms) = target.ordered_at_ms { ", ordered " (clock.at_second(at_ms)) }
-            ", changed " (clock.age(target.changed_at_ms))
-        }
-        (versions(view, target))
-        (steps(target))
-        (acts(chrome, view, target))
-        (log(view, clock))
-    })
+    section(
+        "Target",
+        &html! {
+            h3 { (target.target) " " (state::target(target.state).badge()) }
+            @if let Some(detail) = &target.detail { p { (detail) } }
+            p.small.muted {
+                "wave " (target.wave + 1) ", try " (target.attempt)
+                @if let Some(at_ms) = target.ordered_at_ms { ", ordered " (clock.at_second(at_ms)) }
+                ", changed " (clock.age(target.changed_at_ms))
+            }
+            (versions(view, target))
+            (steps(target))
+            (acts(chrome, view, target))
+            (log(view, clock))
+        },
+    )
 }
 
 fn versions(view: &DeploymentPage, target: &TargetProgress) -> Markup {
-    let planned = view.detail.plan.waves.get(target.wave as usize).and_then(|wave| wave.targets.iter().find(|it| it.name == target.target));
+    let planned =
+        view.detail.plan.waves.get(target.wave as usize).and_then(|wave| wave.targets.iter().find(|it| it.name == target.target));
     html! {
         @if let Some(planned) = planned {
             p.small {
@@ -99,7 +103,9 @@ fn steps(target: &TargetProgress) -> Markup {
         @for step in &target.steps {
             tr {
                 th scope="row" { (step.name) " " span.small.muted { (step.component) } }
-                td data-head="State" { (state::step(step.state).badge()) @if let Some(code) = step.exit_code { " " span.small.muted { "exit " (code) } } }
+                td data-head="State" { (state::step(step.state).badge())
+                    @if let Some(code) = step.exit_code { " " span.small.muted { "exit " (code) } }
+                }
                 td.number data-head="Took" { @if let Some(ms) = step.took_ms { (took(ms as i64)) } @else { (none()) } }
                 td.small data-head="What it says" { (step.detail.as_deref().unwrap_or_default()) }
             }
@@ -120,7 +126,10 @@ fn acts(chrome: &Chrome, view: &DeploymentPage, target: &TargetProgress) -> Mark
     let out = !target.state.is_in_flight() && !target.state.is_good();
     html! {
         div.buttons {
-            @if again { (Act { csrf: &chrome.csrf, action: &retry, label: "Try again", weight: Weight::Plain }.folded("retry", &reason(Need::Optional))) }
+            @if again {
+                (Act { csrf: &chrome.csrf, action: &retry, label: "Try again", weight: Weight::Plain }
+                    .folded("retry", &reason(Need::Optional)))
+            }
             @if out {
                 (Act { csrf: &chrome.csrf, action: &exclude, label: "Exclude", weight: Weight::Grave }.folded("exclude", &html! {
                     p.small { "It leaves the fleet of this deployment: neither good nor failed." }
@@ -140,7 +149,9 @@ fn log(view: &DeploymentPage, clock: &Clock) -> Markup {
         }
         @if view.log.is_empty() { p.muted { "It has written nothing yet." } } @else {
             pre.log id="log" data-follow="follow" tabindex="0" aria-label="Log, newest last" { @for chunk in &view.log { (chunk.text) } }
-            @if let Some(last) = view.log.last() { p.small.muted { "to piece " (last.number) ", written " (clock.at_second(last.at_ms)) " by the target's clock" } }
+            @if let Some(last) = view.log.last() {
+                p.small.muted { "to piece " (last.number) ", written " (clock.at_second(last.at_ms)) " by the target's clock" }
+            }
         }
     }
 }

@@ -19,12 +19,16 @@ pub fn list(view: &DeploymentPage, clock: &Clock) -> Markup {
     shown.sort_by_key(|target| (urgency(target.state), target.wave));
     let page: Vec<&TargetProgress> = shown.iter().skip(asked.from).take(ROWS).copied().collect();
     let rows = html! { @for target in &page { (row(view, target, clock)) } };
-    section_with("Targets", &filters(view), &html! {
-        @if page.is_empty() { p.muted { "No target is like that." } } @else {
-            (tight("Targets", &["Target", "State", "Wave", "Try", "Took", "What it says"], &rows))
-            (pages(view, shown.len()))
-        }
-    })
+    section_with(
+        "Targets",
+        &filters(view),
+        &html! {
+            @if page.is_empty() { p.muted { "No target is like that." } } @else {
+                (tight("Targets", &["Target", "State", "Wave", "Try", "Took", "What it says"], &rows))
+                (pages(view, shown.len()))
+            }
+        },
+    )
 }
 
 fn is_asked(asked: &Asked, target: &TargetProgress) -> bool {
@@ -65,11 +69,14 @@ fn filters(view: &DeploymentPage) -> Markup {
             @for state in TargetState::ALL {
                 @let count = view.detail.deployment.count(state);
                 @if count > 0 || asked.state == Some(state) {
-                    a href=(of(Some(state))) aria-current=[(asked.state == Some(state)).then_some("true")] { (state::target(state).badge()) " " (number(u64::from(count))) }
+                    a href=(of(Some(state))) aria-current=[(asked.state == Some(state)).then_some("true")] {
+                        (state::target(state).badge()) " " (number(u64::from(count)))
+                    }
                 }
             }
             @if let Some(wave) = asked.wave {
-                a href={ (link(view, &Asked { state: asked.state, ..Asked::default() })) "#targets" } aria-label="Show all waves" { "wave " (wave + 1) " ✕" }
+                @let every = link(view, &Asked { state: asked.state, ..Asked::default() });
+                a href={ (every) "#targets" } aria-label="Show all waves" { "wave " (wave + 1) " ✕" }
             }
         }
     }

@@ -5,7 +5,7 @@ use tidegate_domain::deployment::rollout::{Phase, TargetProgress, TargetState};
 
 use super::gates::{Room, gates};
 use super::{DeploymentPage, home};
-use crate::web::bar::{Counts, number, words};
+use crate::web::bar::{Counts, counted, words};
 use crate::web::layout::Chrome;
 use crate::web::state::{self, Tone, glyph};
 use crate::web::time::Clock;
@@ -60,14 +60,16 @@ fn legend(view: &DeploymentPage) -> Markup {
 fn wave(view: &DeploymentPage, index: u32, targets: &[&TargetProgress]) -> Markup {
     let it = &view.detail.deployment;
     let mut counts = Counts::new();
-    targets.iter().for_each(|target| *counts.entry(target.state).or_default() += 1);
+    for target in targets {
+        *counts.entry(target.state).or_default() += 1;
+    }
     let moving = it.state.holds_slot() && it.wave == index;
     let dense = targets.len() > if view.detail.targets.len() > LARGE { SQUARES_LARGE_MAX } else { SQUARES_MAX };
     html! {
         li.wave.current[moving].dense[dense].many[!dense && targets.len() > 24] id={ "wave-" (index) } aria-current=[moving.then_some("step")] {
             h3 {
                 a href={ (home(&it.id)) "?wave=" (index) "#targets" } { "Wave " (index + 1) }
-                span.small.muted { " " (number(targets.len() as u64)) @if targets.len() == 1 { " target" } @else { " targets" } }
+                span.small.muted { " " (counted(targets.len() as u64, "target")) }
             }
             @if dense { (field(targets)) } @else { (squares(view, targets)) }
             p.small { (words(&counts)) }
@@ -110,7 +112,8 @@ fn field(targets: &[&TargetProgress]) -> Markup {
     let rows = targets.len().div_ceil(columns);
     let names: Vec<&str> = targets.iter().map(|target| target.target.as_str()).collect();
     html! {
-        svg.field viewBox={ "0 0 " (columns * CELL) " " (rows * CELL) } width=(columns * CELL) height=(rows * CELL) role="img" aria-label={ (targets.len()) " targets; the list below has them by name" }
+        svg.field viewBox={ "0 0 " (columns * CELL) " " (rows * CELL) } width=(columns * CELL) height=(rows * CELL)
+            role="img" aria-label={ (targets.len()) " targets; the list below has them by name" }
             data-columns=(columns) data-names=(names.join(" ")) {
             title {}
             @for state in TargetState::ALL {

@@ -1,0 +1,149 @@
+// Follows the story of `tidegate demo --once --keep --by-hand` in a browser: approves each change by hand, watches the canary go
+// out and the bad version fall back without ever reloading, and then looks at every page that the story has left behind.
+//
+//   BASE_URL=… LOGIN_URL=… SCREENSHOTS=folder node story.mjs
+
+import { Harness, LOOKS } from "./harness.mjs";
+
+const { BASE_URL: base, LOGIN_URL: login, SCREENSHOTS: screenshots = "../../target/screenshots" } = process.env;
+if (!base || !login) {
+  console.error("BASE_URL and LOGIN_URL are not set: start the demo and name its addresses");
+  process.exit(2);
+}
+/** Longest wait for one chapter. */
+const CHAPTER_MS = 90_000;
+
+const harness = await Harness.start({ base, login, screenshots });
+const page = await harness.page("story");
+const seen = new Set();
+
+try {
+  await page.goto(base, { waitUntil: "load" });
+  await says(/Today/);
+
+  await approveNext(/Put the ledger into service/);
+  const good = await approveNext(/Notes and statements/);
+  await watch(good, /succeeded/i, "canary-succeeded");
+  const bad = await approveNext(/Write totals down, so that/);
+  await watch(bad, /fell back/i, "canary-fell-back");
+  await says(/\d+ of \d+ requests/);
+  const mended = await approveNext(/mended/);
+  await watch(mended, /succeeded/i, "through-the-freeze");
+  await freezeTells();
+
+  const release = await first("/releases", /\/releases\/REL-/);
+  const change = await first("/changes", /\/changes\/CHG-/);
+  for (const [name, path] of [
+    ["today", "/"],
+    ["releases", "/releases"],
+    ["release", release],
+    ["changes", "/changes"],
+    ["change", change],
+    ["deployments", "/deployments"],
+    ["deployment-good", good],
+    ["deployment-bad", bad],
+    ["deployment-target", `${bad}?target=production-01`],
+    ["freezes", "/freezes"],
+  ]) {
+    console.log(`looking at ${path}`);
+    await harness.look(name, path);
+  }
+  await refusals();
+} catch (error) {
+  await page.screenshot({ path: `${screenshots}/story-broke.png`, fullPage: true }).catch(() => {});
+  harness.complain("story", error.message.split("\n").slice(0, 3).join(" "));
+}
+try {
+  await harness.finish();
+  console.log(`the story was followed and every page looked at; pictures in ${screenshots}`);
+} catch (error) {
+  console.error(error.message);
+  process.exitCode = 1;
+}
+
+/** Waits until the page says something, without reloading it. */
+async function says(what, timeout = CHAPTER_MS) {
+  await page.waitForFunction(
+    ([source, flags]) => new RegExp(source, flags).test(document.querySelector("main")?.innerText ?? ""),
+    [what.source, what.flags],
+    { timeout },
+  );
+}
+
+/** Approves the next change that waits, and returns the path of its deployment. */
+async function approveNext(title) {
+  const until = Date.now() + CHAPTER_MS;
+  for (;;) {
+    await page.goto(`${base}/changes?state=awaiting_authorisation`, { waitUntil: "load" });
+    const link = page.locator("main a[href^='/changes/CHG-']").filter({ hasText: title });
+    if ((await link.count()) > 0) {
+      await link.first().click();
+      break;
+    }
+    if (Date.now() > until) throw new Error(`no change ${title} came to be approved`);
+    await page.waitForTimeout(250);
+  }
+  await says(/what would run/i);
+  const path = await page.locator("main a[href^='/deployments/DEP-']").first().getAttribute("href");
+  if (!seen.has("change-to-approve")) {
+    seen.add("change-to-approve");
+    for (const look of LOOKS) await lookAt(page.url(), `change-to-approve-${look.width}-${look.theme}`, look);
+  }
+  await page.locator("button[name=choice][value=approve]").first().click();
+  await says(/authorised|implementing/i);
+  console.log(`approved ${title}`);
+  return path.split("?")[0];
+}
+
+/** A picture of a page that is only there now. */
+async function lookAt(url, label, look) {
+  const other = await harness.page(label, look);
+  await other.goto(url, { waitUntil: "load" });
+  await harness.shoot(other, label);
+  await harness.inspect(other, label);
+  await other.context().close();
+}
+
+/** Watches a deployment to its end on one page that is never reloaded. */
+async function watch(path, end, label) {
+  await page.goto(base + path, { waitUntil: "load" });
+  await page.evaluate(() => (globalThis.neverReloaded = true));
+  await page.waitForFunction(() => document.querySelectorAll("main svg, main .square").length > 0, null, { timeout: CHAPTER_MS });
+  let shot = false;
+  const until = Date.now() + CHAPTER_MS;
+  for (;;) {
+    const text = await page.locator("h1").first().locator("xpath=ancestor::*[self::header or self::div][1]").innerText();
+    if (!shot && /running|baking/i.test(text)) {
+      shot = true;
+      for (const look of LOOKS) await lookAt(base + path, `${label}-live-${look.width}-${look.theme}`, look);
+    }
+    if (end.test(await page.locator("[data-live=head]").innerText())) break;
+    if (Date.now() > until) throw new Error(`${path} did not come to ${end} on the page`);
+    await page.waitForTimeout(200);
+  }
+  if (!(await page.evaluate(() => globalThis.neverReloaded === true))) throw new Error(`${path} was reloaded while live`);
+  await harness.shoot(page, label);
+  console.log(`watched ${path} to ${end}`);
+}
+
+async function freezeTells() {
+  await page.goto(`${base}/freezes`, { waitUntil: "load" });
+  await says(/Month end/);
+  await says(/approved/i);
+}
+
+async function first(list, wanted) {
+  await page.goto(base + list, { waitUntil: "load" });
+  const links = await page.locator("main a[href]").evaluateAll((all) => all.map((one) => one.getAttribute("href")));
+  const found = links.find((link) => wanted.test(link));
+  if (!found) throw new Error(`${list} leads nowhere`);
+  return found;
+}
+
+/** What is refused says why, in a page of its own. */
+async function refusals() {
+  const answer = await page.context().request.get(`${base}/releases/REL-00000000000000`);
+  if (answer.status() !== 404) throw new Error(`a release that is not there answers ${answer.status()}`);
+  const forged = await page.context().request.post(`${base}/freezes`, { form: { name: "x", reason: "y" } });
+  if (forged.status() !== 403) throw new Error(`a forged form answers ${forged.status()}`);
+}
