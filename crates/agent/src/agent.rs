@@ -1,7 +1,7 @@
 //! The agent itself: what its parts share, its start, its loop of polls, and its end.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +26,9 @@ use crate::{Config, Error};
 /// After an answer that brought nothing new and was not held: a server in trouble is not asked in a tight loop.
 const EMPTY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a new agent waits for the last traces of a killed one.
+const LOCK_WAIT: Duration = Duration::from_secs(1);
+
 /// What the parts of a running agent share.
 pub struct Agent {
     pub root: Root,
@@ -48,7 +51,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let shutdown = end_of(&config, shutdown)?;
     tokio::pin!(shutdown);
     let root = Root::open(&config.root).with_context(|| format!("{} cannot be used", config.root.display()))?;
-    let _lock = lock(&root)?;
+    let _lock = lock(&root).await?;
     let trust = trusted(&config.trust)?;
     let http = client::http()?;
     let identity = tokio::select! {
@@ -93,17 +96,22 @@ fn end_of(config: &Config, shutdown: impl Future<Output = ()>) -> Result<impl Fu
 }
 
 /// One agent for one folder; the kernel gives the lock back however the agent ends.
-fn lock(root: &Root) -> Result<File, Error> {
+async fn lock(root: &Root) -> Result<File, Error> {
     let path = root.path().join("lock");
     let file = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            let what = format!("another agent works in {}", root.path().display());
-            Err(Refusal::new(Code::AlreadyExists, what, "stop it first, or give this one a folder of its own").into())
-        }
-        Err(std::fs::TryLockError::Error(error)) => {
-            Err(Error::Fault(anyhow::Error::new(error).context(format!("{} cannot be locked", path.display()))))
+    let asked = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A killed agent's lock lives on for a moment in a child that was about to become a step.
+            Err(TryLockError::WouldBlock) if asked.elapsed() < LOCK_WAIT => tokio::time::sleep(LOCK_WAIT / 50).await,
+            Err(TryLockError::WouldBlock) => {
+                let what = format!("another agent works in {}", root.path().display());
+                return Err(Refusal::new(Code::AlreadyExists, what, "stop it first, or give this one a folder of its own").into());
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(Error::Fault(anyhow::Error::new(error).context(format!("{} cannot be locked", path.display()))));
+            }
         }
     }
 }

@@ -180,7 +180,7 @@ mod tests {
     fn chunks_are_bounded_and_characters_whole() {
         let folder = tempfile::tempdir().expect("a folder");
         write(folder.path(), "00000-001", "ä".repeat(limits::LOG_CHUNK_BYTES_MAX).as_bytes());
-        write(folder.path(), "00001-001", &[0xff; 40_000]);
+        write(folder.path(), "00001-001", &vec![0xff; 40_000]);
         let mut logs = Logs::open("a", folder.path()).expect("logs");
         let mut all = String::new();
         let mut next = 0;

@@ -46,15 +46,15 @@ pub fn read(paths: &[PathBuf]) -> Result<Definitions, Ending> {
 /// Things that are defined more than once.
 fn repeated(all: &[Located<Definition>]) -> Vec<Marked> {
     let mut refused = Vec::new();
-    let mut seen: BTreeMap<(&str, &Name), String> = BTreeMap::new();
+    let mut seen: BTreeMap<(&str, &Name), &Located<Definition>> = BTreeMap::new();
     for located in all {
         let thing = (located.value.noun().as_str(), located.value.name());
         match seen.get(&thing) {
             Some(first) => {
-                let what = format!("{} {} is defined twice, first at {first}", thing.0, thing.1);
+                let what = format!("{} {} is defined twice, first at {}", thing.0, thing.1, first.place());
                 refused.push(located.mark(&Refusal::new(Code::AlreadyExists, what, "delete one of the two").at("name")));
             }
-            None => drop(seen.insert(thing, located.place())),
+            None => drop(seen.insert(thing, located)),
         }
     }
     refused

@@ -1,4 +1,5 @@
 //! `tidegate`: the server, the agent and everything a person or a script says to the API.
+#![cfg_attr(test, allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them so"))]
 
 mod arguments;
 mod client;

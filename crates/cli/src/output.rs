@@ -54,29 +54,15 @@ impl Output {
 
     /// Answers with what the API said, or with its text form.
     pub fn answer<T>(&self, answer: &Answer<T>, text: impl FnOnce(&T, &TimeZone) -> String) -> Result<(), Ending> {
-        if self.is_json() { self.line(&answer.body) } else { self.text(&text(&answer.value, &self.zone)) }
+        if self.is_json() { exactly(&answer.body) } else { plainly(&text(&answer.value, &self.zone)) }
     }
 
     /// Answers with a value that did not come from the API.
     pub fn value<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) -> Result<(), Ending> {
         if self.is_json() {
-            return self.line(&serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?);
+            return exactly(&serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?);
         }
-        self.text(&text(value))
-    }
-
-    /// Prints text for people, without what would steer a terminal.
-    pub fn text(&self, text: &str) -> Result<(), Ending> {
-        self.line(&harmless(text))
-    }
-
-    /// Prints text that is meant to be exactly so.
-    pub fn line(&self, text: &str) -> Result<(), Ending> {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.trim_end_matches('\n').as_bytes())?;
-        stdout.write_all(b"\n")?;
-        stdout.flush()?;
-        Ok(())
+        plainly(&text(value))
     }
 
     /// Something beside the answer that helps a person; on stderr, not with `--quiet` or JSON.
@@ -125,6 +111,20 @@ impl Output {
             Ending::NotSucceeded | Ending::NobodyListens => String::new(),
         }
     }
+}
+
+/// Prints text for people, without what would steer a terminal.
+pub fn plainly(text: &str) -> Result<(), Ending> {
+    exactly(&harmless(text))
+}
+
+/// Prints text that is meant to be exactly so.
+pub fn exactly(text: &str) -> Result<(), Ending> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.trim_end_matches('\n').as_bytes())?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()?;
+    Ok(())
 }
 
 /// One problem document for each thing that is wrong.

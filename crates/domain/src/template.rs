@@ -25,12 +25,12 @@ pub fn render(text: &str, variables: &BTreeMap<String, String>) -> Result<String
     environment.set_fuel(Some(FUEL));
     let values: Kwargs = variables.iter().map(|(name, value)| (name.as_str(), Value::from(value.as_str()))).collect();
     let rendered = environment.render_str(text, Value::from(values));
-    let rendered = rendered.map_err(|error| match error.kind() {
-        minijinja::ErrorKind::UndefinedError => {
-            let known: Vec<&str> = variables.keys().map(String::as_str).collect();
-            format!("\"{}\" names a variable that the target does not have (it has: {})", clip(text), known.join(", "))
+    let rendered = rendered.map_err(|error| {
+        if error.kind() != minijinja::ErrorKind::UndefinedError {
+            return format!("\"{}\" is not a template: {error}", clip(text));
         }
-        _ => format!("\"{}\" is not a template: {error}", clip(text)),
+        let known: Vec<&str> = variables.keys().map(String::as_str).collect();
+        format!("\"{}\" names a variable that the target does not have (it has: {})", clip(text), known.join(", "))
     })?;
     if rendered.len() > RENDERED_BYTES_MAX || rendered.contains('\0') {
         return Err(format!("\"{}\" becomes too long or holds a zero byte", clip(text)));

@@ -120,19 +120,34 @@ impl App {
     ///
     /// [`tidegate_domain::Code::AlreadyExists`] if there is one of that id.
     pub async fn create<T: Record, E: Serialize>(&self, act: &Act, value: T, events: &[E]) -> Result<Stored<T>, No> {
+        self.create_beside(act, value, (events, Vec::new())).await
+    }
+
+    /// Stores a new thing together with what changes elsewhere because of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`App::create`]; [`tidegate_domain::Code::Contended`] if what changes elsewhere was changed meanwhile.
+    pub async fn create_beside<T: Record, E: Serialize>(
+        &self,
+        act: &Act,
+        value: T,
+        (events, beside): (&[E], Vec<StreamChange>),
+    ) -> Result<Stored<T>, No> {
         let now_ms = self.now_ms();
         let stored = Stored { version: events.len() as u64, updated_at_ms: now_ms, value };
+        let own = Stream::new(T::NOUN, stored.value.id());
         let commit = Commit {
             actor: act.caller.actor(),
             cause: act.cause.clone(),
             at_ms: now_ms,
-            changes: vec![stream_change(0, events, &stored.value)],
+            changes: [stream_change(0, events, &stored.value)].into_iter().chain(beside).collect(),
             documents: Vec::new(),
             idempotency: act.remember(&Versioned { version: stored.version, updated_at_ms: now_ms, value: &stored.value }, now_ms),
         };
         match self.commit(commit).await {
             Ok(_) => Ok(stored),
-            Err(tidegate_store::CommitError::Fence { .. }) => Err(Refusal::new(
+            Err(tidegate_store::CommitError::Fence { stream, .. }) if stream == own => Err(Refusal::new(
                 tidegate_domain::Code::AlreadyExists,
                 format!("there is a {} {} already", T::NOUN, stored.value.id()),
                 "choose another name, or change the one there is",

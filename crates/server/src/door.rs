@@ -60,7 +60,7 @@ impl Act {
     /// Says which version the answer shows, where the answer does not say it itself.
     pub fn show(&self, version: u64) {
         // One answer shows one version: the first word stands.
-        drop(self.shown.set(version));
+        let _ = self.shown.set(version);
     }
 
     /// The same asking for a second change on its behalf: the key and the version were meant for the first.
@@ -294,6 +294,9 @@ pub async fn read(body: Body, bytes_max: usize) -> Result<Vec<u8>, Refusal> {
 
 /// Reads a query, whole or not at all.
 pub fn query<B: DeserializeOwned>(text: &str) -> Result<B, Refusal> {
+    if std::str::from_utf8(&unescaped(text)).is_err() {
+        return Err(Refusal::new(Code::Malformed, "the query is not UTF-8", "encode it as UTF-8").at("query"));
+    }
     let uri = format!("http://localhost/?{text}").parse::<axum::http::Uri>();
     let uri = uri.map_err(|_| Refusal::new(Code::Malformed, "the query is not one", "use name=value pairs").at("query"))?;
     axum::extract::Query::<B>::try_from_uri(&uri).map(|query| query.0).map_err(|error| {
@@ -301,6 +304,26 @@ pub fn query<B: DeserializeOwned>(text: &str) -> Result<B, Refusal> {
         let code = if what.contains("unknown field") { Code::UnknownField } else { Code::Malformed };
         Refusal::new(code, what, "see /api/openapi.json for what this address takes").at("query")
     })
+}
+
+/// The bytes that `%` and two digits stand for; what is no such escape stands for itself.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let escape = if *first == b'%' { after.get(..2).and_then(|digits| hex::decode(digits).ok()) } else { None };
+        match escape {
+            Some(byte) => {
+                bytes.extend(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    bytes
 }
 
 async fn remembered(app: &App, idempotency: Option<&(String, Digest)>) -> Result<Option<String>, No> {
@@ -345,7 +368,8 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     }
 }
 
-fn cause(headers: &HeaderMap) -> String {
+/// What led to a request, for the history: its id.
+pub fn cause(headers: &HeaderMap) -> String {
     let id = headers.get("x-request-id").and_then(|value| value.to_str().ok()).unwrap_or("unnamed");
     format!("request {}", tidegate_domain::ids::clip(id))
 }

@@ -1,6 +1,5 @@
 //! The OpenAPI 3.1 document, made of the same list of doors as the router.
 
-use axum::http::Method;
 use schemars::generate::SchemaSettings;
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
@@ -55,9 +54,16 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
     if route.source != Source::Body {
         parameters.extend(query_parameters(&input, generator));
     }
-    if matches!(route.method, Method::POST | Method::PUT) {
-        parameters.push(header("Idempotency-Key", "Repeat a request with the same key to get the same answer, not a second effect", 8));
-        parameters.push(header("If-Match", "The ETag of the version that was looked at; another one is refused with 412", 1));
+    if route.source == Source::Body {
+        let sense = "Repeat a request with the same key to get the same answer, not a second effect; an answer with a secret in it \
+                     is not repeated but refused with 409";
+        parameters.push(header("Idempotency-Key", sense, (8, Some(128))));
+    }
+    if route.source == Source::Body && route.path.contains("/{id}") {
+        parameters.push(header("If-Match", "The ETag of the version that was looked at; another one is refused with 412", (1, None)));
+    }
+    if route.path == "/stream" {
+        parameters.push(header("Last-Event-ID", "The id of the last entry that came; goes before `after`", (1, None)));
     }
     let mut operation = json!({
         "operationId": operation_id(route),
@@ -68,7 +74,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         "responses": responses(route, generator),
     });
     match route.source {
-        Source::Body => operation["requestBody"] = json!({"required": false, "content": {"application/json": {"schema": input}}}),
+        Source::Body => {
+            let required = whole(&input, generator)["required"].as_array().is_some_and(|names| !names.is_empty());
+            operation["requestBody"] = json!({"required": required, "content": {"application/json": {"schema": input}}});
+        }
         Source::Bytes => {
             let bytes = json!({"schema": {"type": "string", "contentMediaType": "application/octet-stream"}});
             operation["requestBody"] = json!({"required": true, "content": {"application/octet-stream": bytes}});
@@ -84,7 +93,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let good = match route.answer {
         Some(answer) => json!({"description": "Done", "content": {"application/json": {"schema": answer(generator)}}}),
-        None => json!({"description": "A stream, or bytes"}),
+        None => json!({"description": "Server-sent events: each has a position as its id, and an `EventView` as JSON as its data",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}}}),
     };
     json!({"200": good, "default": {"$ref": "#/components/responses/Problem"}})
 }
@@ -99,9 +109,14 @@ fn path_parameters(path: &str) -> Vec<Value> {
     names.map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}})).collect()
 }
 
+/// A form itself, where it is only named.
+fn whole(input: &schemars::Schema, generator: &mut SchemaGenerator) -> Value {
+    let name = input.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next()).map(str::to_owned);
+    name.and_then(|name| generator.definitions().get(&name).cloned()).unwrap_or_else(|| input.clone().to_value())
+}
+
 fn query_parameters(input: &schemars::Schema, generator: &mut SchemaGenerator) -> Vec<Value> {
-    let whole = input.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next()).map(str::to_owned);
-    let schema = whole.and_then(|name| generator.definitions().get(&name).cloned()).unwrap_or_else(|| input.clone().to_value());
+    let schema = whole(input, generator);
     let required: Vec<&str> = schema["required"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
     let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
     let parameter = |(name, schema): (&String, &Value)| {
@@ -110,8 +125,10 @@ fn query_parameters(input: &schemars::Schema, generator: &mut SchemaGenerator) -
     properties.iter().map(parameter).collect()
 }
 
-fn header(name: &str, description: &str, length: u32) -> Value {
-    let schema = json!({"type": "string", "minLength": length});
+fn header(name: &str, description: &str, (length_min, length_max): (u32, Option<u32>)) -> Value {
+    let mut schema = json!({"type": "string", "minLength": length_min});
+    if let Some(max) = length_max {
+        schema["maxLength"] = json!(max);
+    }
     json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema})
 }
-

@@ -97,6 +97,12 @@ fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     file.sync_all()
 }
 
+/// Whether a text is a public key in standard base64.
+pub fn is_key(text: &str) -> bool {
+    let bytes = BASE64.decode(text).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    bytes.is_some_and(|bytes| VerifyingKey::from_bytes(&bytes).is_ok())
+}
+
 /// Whether `signature` is that of `key` over `text`; all in standard base64. Anything unreadable is a no.
 pub fn verifies(key: &str, signature: &str, text: &str) -> bool {
     let key = BASE64.decode(key).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tidegate_domain::access::{Person, TokenPurpose};
+use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::{Code, Name, Refusal};
 use tidegate_store::media::Media;
-use tidegate_store::{Filter, Store};
+use tidegate_store::{Filter, Order, PageRequest, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -20,6 +21,13 @@ use crate::deployment::desk::Desk;
 use crate::overload::Overload;
 use crate::problem::{Fault, No};
 use crate::secret::ServerKey;
+
+/// The embedded database, in a data directory and in a backup of it.
+const DATABASE: &str = "tidegate.db";
+/// The server's key, likewise.
+const KEY: &str = "server.key";
+/// The finished files of the media library, likewise.
+const OBJECTS: &str = "media/objects";
 
 /// How to start a server.
 #[derive(Debug, Clone)]
@@ -96,7 +104,11 @@ pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<
 
 /// The machine's zone; UTC where it has none.
 fn zone() -> String {
-    jiff::tz::TimeZone::system().iana_name().unwrap_or("UTC").to_owned()
+    match jiff::tz::TimeZone::system().iana_name() {
+        // The same zone by its plain name.
+        None | Some("Etc/UTC" | "Etc/UCT" | "Zulu") => "UTC".to_owned(),
+        Some(name) => name.to_owned(),
+    }
 }
 
 /// One TLS provider for the whole process.
@@ -106,7 +118,7 @@ fn install_tls() {
 }
 
 fn database(config: &Config) -> String {
-    config.database.clone().unwrap_or_else(|| format!("sqlite:{}", config.data.join("tidegate.db").display()))
+    config.database.clone().unwrap_or_else(|| format!("sqlite:{}", config.data.join(DATABASE).display()))
 }
 
 /// The data directory holds the server's key, so that it is its owner's alone.
@@ -156,7 +168,7 @@ async fn first_link(app: &App) -> Result<Option<String>, No> {
 pub async fn first_token(running: &Running) -> Result<String, No> {
     let person = service::first_person(&running.app).await?;
     let purpose = TokenPurpose::Api { person };
-    Ok(service::make(&running.app, SYSTEM, purpose, ("first token", 86_400)).await?.secret)
+    Ok(service::make(&running.app, (SYSTEM, None), purpose, ("first token", 86_400)).await?.secret)
 }
 
 /// Runs a server until `shutdown` completes. Tells `started` where it listens and the first administrator's link.
@@ -188,23 +200,38 @@ pub async fn login_link(config: &Config, person: &str) -> Result<String, No> {
 ///
 /// # Errors
 ///
-/// [`Code::AlreadyExists`] if the folder is there; [`No::Fault`] for the disk.
+/// [`Code::AlreadyExists`] if the folder is there; [`No::Fault`] for the disk, in which case nothing is left behind.
 pub async fn backup(config: &Config, to: &Path) -> Result<(), No> {
     if to.exists() {
         let what = format!("{} is there already", to.display());
         return Err(Refusal::new(Code::AlreadyExists, what, "name a folder that is not").into());
     }
+    if config.database.is_none() && !config.data.join(DATABASE).exists() {
+        let what = format!("there is no {DATABASE} in {}", config.data.display());
+        return Err(Refusal::new(Code::NotFound, what, "name the data directory of a server").into());
+    }
     let app = open(config, Clock::System, config.listen).await?;
     make_private(to)?;
-    app.store.backup(&to.join("tidegate.db")).await?;
-    let (from, to) = (config.data.clone(), to.to_owned());
-    let copied = tokio::task::spawn_blocking(move || {
-        copy(&from.join("server.key"), &to.join("server.key"))?;
-        copy(&from.join("media"), &to.join("media"))
-    });
-    copied.await.map_err(|error| Fault::new(error.to_string()))??;
+    let outcome = copied(&app, to).await;
     app.store.close().await;
-    Ok(())
+    if outcome.is_err() {
+        // Half a backup must not look like one.
+        drop(std::fs::remove_dir_all(to));
+    }
+    outcome
+}
+
+async fn copied(app: &App, to: &Path) -> Result<(), No> {
+    // The database first: whatever it names is in the library by then, and nothing leaves the library.
+    app.store.backup(&to.join(DATABASE)).await?;
+    let (from, to) = (app.settings.data.clone(), to.to_owned());
+    let copied = tokio::task::spawn_blocking(move || {
+        copy(&from.join(KEY), &to.join(KEY))?;
+        std::fs::create_dir(to.join("media")).map_err(|error| Fault::io(&to, error))?;
+        // Uploads that are under way come and go, and belong to no history yet.
+        copy(&from.join(OBJECTS), &to.join(OBJECTS))
+    });
+    Ok(copied.await.map_err(|error| Fault::new(error.to_string()))??)
 }
 
 /// Puts a backup into a new data directory and walks its history.
@@ -217,6 +244,13 @@ pub async fn restore(from: &Path, config: &Config) -> Result<tidegate_store::Ver
     if config.data.exists() {
         let what = format!("{} is there already", config.data.display());
         return Err(Refusal::new(Code::AlreadyExists, what, "restore into a folder that is not there, then start from it").into());
+    }
+    // Without these a fresh database or a fresh key would be made, and pass for a restored one.
+    for part in [DATABASE, KEY, OBJECTS] {
+        if !from.join(part).exists() {
+            let what = format!("{} is not a backup: there is no {part}", from.display());
+            return Err(Refusal::new(Code::NotFound, what, "name the folder that `tidegate backup` made").into());
+        }
     }
     make_private(&config.data)?;
     let outcome = restored(from, config).await;
@@ -233,12 +267,33 @@ async fn restored(from: &Path, config: &Config) -> Result<tidegate_store::Verifi
     copied.await.map_err(|error| Fault::new(error.to_string()))??;
     let app = open(config, Clock::System, config.listen).await?;
     let verified = app.store.verify().await?;
+    let library = whole(&app).await;
     app.store.close().await;
+    library?;
     match &verified.broken {
         None => Ok(verified),
         Some(broken) => {
             let what = format!("the backup's history is broken at {} version {}: {}", broken.stream, broken.version, broken.what);
             Err(Refusal::new(Code::HistoryBroken, what, "take another backup").into())
+        }
+    }
+}
+
+/// Refuses a media library that lacks an artifact of the history, or has other bytes under its digest.
+async fn whole(app: &App) -> Result<(), No> {
+    let mut after = None;
+    loop {
+        let request = PageRequest { order: Order::ByName, after, limit: 1_000 };
+        let page = app.store.list::<Artifact>(&Filter::default(), &request).await?;
+        for artifact in page.rows.into_iter().map(|row| row.value) {
+            if app.media.verify(&artifact.digest).await?.is_none() {
+                let what = format!("the backup lacks the bytes of {} {}", artifact.component, artifact.version);
+                return Err(Refusal::new(Code::HistoryBroken, what, "take another backup").into());
+            }
+        }
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
         }
     }
 }

@@ -36,6 +36,23 @@ impl Answer {
         self.body
     }
 
+    /// The whole of an answer that must be a problem: status, code, title, place and remedy, as a line for people.
+    ///
+    /// # Panics
+    ///
+    /// If it is good, or is no whole problem.
+    #[track_caller]
+    pub fn problem(&self) -> String {
+        let refused = self.refused();
+        let kind = self.headers.get("content-type").and_then(|value| value.to_str().ok());
+        assert_eq!(kind, Some("application/problem+json"), "{self:?}");
+        let text = |name: &str| self.body[name].as_str().filter(|text| !text.is_empty());
+        let (title, remedy) = (text("title"), text("remedy"));
+        assert!(title.is_some() && remedy.is_some() && text("request").is_some() && text("type").is_some(), "{}", self.body);
+        let place = text("place").map(|place| format!(" at {place}")).unwrap_or_default();
+        format!("{refused}: {}{place}; {}", title.unwrap_or_default(), remedy.unwrap_or_default())
+    }
+
     /// The code of an answer that must be a problem: `"409 not_admitted"`.
     ///
     /// # Panics
@@ -76,6 +93,26 @@ impl Api {
     /// If the server does not answer.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// Commands with a key under which the answer is remembered.
+    ///
+    /// # Panics
+    ///
+    /// If the server does not answer.
+    pub async fn post_once(&self, path: &str, body: &Value, key: &str) -> Answer {
+        self.send(self.request(Method::POST, path).header("idempotency-key", key).json(body)).await
+    }
+
+    /// How many events there are.
+    ///
+    /// # Panics
+    ///
+    /// If nobody may read them.
+    pub async fn events(&self) -> u64 {
+        let verified = self.get("/audit").await.good();
+        assert!(verified["broken"].is_null(), "{verified}");
+        verified["events"].as_u64().expect("a count")
     }
 
     /// A request below `/api/v1`, to be given headers or a body.

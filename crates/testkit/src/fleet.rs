@@ -1,15 +1,17 @@
 //! A fleet of agents that answer as a test says. They hold no files; what they attest is what they were told to install.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use tidegate_domain::Name;
 use tidegate_domain::deployment::order::{Order, Outcome, Report};
 use tidegate_domain::deployment::rollout::Command;
+use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::estate::Attested;
 use tidegate_domain::event::Actor;
+use tidegate_domain::{Id, Name};
+use tidegate_server::No;
 use tidegate_server::app::App;
 use tidegate_server::deployment::desk;
-use tidegate_server::No;
 use tidegate_store::OrderState;
 
 /// What a target makes of an order.
@@ -35,13 +37,31 @@ impl Fleet {
     ///
     /// If the server refuses.
     pub async fn enrol(api: &crate::Api, targets: &[Name]) {
-        use base64::Engine as _;
         for target in targets {
             let made = api.post(&format!("/targets/{target}/enrolment"), &serde_json::json!({})).await.good();
-            let key = base64::engine::general_purpose::STANDARD.encode([7_u8; 32]);
-            let request = serde_json::json!({"token": made["token"], "agent_key": key});
-            let sent = reqwest::Client::new().post(format!("{}/agent/v1/enrol", api.base)).json(&request).send().await;
-            assert!(sent.expect("the server answers").status().is_success());
+            let agent = crate::WireAgent::new(&api.base, target, 7);
+            agent.enrol(made["token"].as_str().expect("a token")).await.good();
+        }
+    }
+
+    /// Works until the deployment is as asked.
+    ///
+    /// # Panics
+    ///
+    /// If it is not after half a minute, with what it is then.
+    pub async fn until(&mut self, app: &App, id: &str, done: impl Fn(&Deployment) -> bool) -> Deployment {
+        let id = Id::parse(id).expect("an id");
+        let mut bell = app.store.positions();
+        let patience = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            self.work(app).await.expect("the desk takes reports");
+            let now = desk::read(app, &id, |copy| copy.deployment.clone()).await.expect("a deployment");
+            if done(&now) {
+                return now;
+            }
+            assert!(tokio::time::Instant::now() < patience, "stuck: {:?} {:?} {:?}", now.state, now.waiting, now.counts);
+            // What a deployment waits on is noted without an event, so that the bell alone is not enough.
+            drop(tokio::time::timeout(Duration::from_millis(20), bell.changed()).await);
         }
     }
 
@@ -83,8 +103,14 @@ async fn report(app: &App, order: &Order, outcome: Outcome) -> Result<(), No> {
     };
     let attested: BTreeMap<Name, Attested> =
         if outcome.is_final() { order.installations.iter().map(installed).collect() } else { BTreeMap::new() };
-    let report =
-        Report { attempt: order.attempt.clone(), generation: order.generation, outcome, steps: Vec::new(), attested, detail: None };
+    let report = Report {
+        attempt: order.attempt.clone(),
+        generation: order.generation,
+        outcome,
+        steps: Vec::new(),
+        attested,
+        detail: None,
+    };
     let context = (Actor::Agent(order.target.clone()), format!("report {}", order.attempt));
     desk::pile(app, &order.deployment, context, Command::Report(Box::new(report))).await
 }

@@ -2,11 +2,17 @@
 //! agents that answer as a test says. Dev only.
 
 mod api;
+mod dice;
 mod estate;
 mod fleet;
+mod follower;
 mod server;
+mod wire;
 
 pub use api::{Answer, Api};
+pub use dice::Dice;
 pub use estate::{Estate, artifact};
 pub use fleet::{Behaviour, Fleet};
+pub use follower::{Entry, Follower};
 pub use server::{TestServer, config};
+pub use wire::{WireAgent, is_signed};

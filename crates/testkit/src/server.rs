@@ -53,6 +53,25 @@ impl TestServer {
         TestServer { running, admin, clock: set }
     }
 
+    /// Ends it and starts another one on the same directory, with the same clock and the same token.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn restart(self, data: &Path) -> TestServer {
+        let TestServer { running, admin, clock } = self;
+        running.stop().await;
+        let time = clock.clone().map_or(Clock::System, Clock::Set);
+        let running = tidegate_server::start(&config(data), time).await.expect("the server starts again");
+        let admin = Api::new(format!("http://{}", running.address), admin.token);
+        TestServer { running, admin, clock }
+    }
+
+    /// The server's time.
+    pub fn now_ms(&self) -> i64 {
+        self.running.app.now_ms()
+    }
+
     /// Lets time pass.
     ///
     /// # Panics
@@ -79,11 +98,5 @@ impl TestServer {
 
 /// A configuration for tests: any port of loopback, the embedded database.
 pub fn config(data: &Path) -> Config {
-    Config {
-        listen: ([127, 0, 0, 1], 0).into(),
-        data: data.to_owned(),
-        database: None,
-        public_url: None,
-        allow_commands: false,
-    }
+    Config { listen: ([127, 0, 0, 1], 0).into(), data: data.to_owned(), database: None, public_url: None, allow_commands: false }
 }

@@ -3,21 +3,21 @@
 use tidegate_domain::deployment::order::{Outcome, StepState};
 use tidegate_domain::estate::Class;
 
-use crate::world::{World, free_port, get, http_health, process, script, switch, unpack};
+use crate::world::{World, free_address, get, http_health, process, script, switch, unpack};
 
 const SERVE: (&str, &str) = ("serve", "exec \"$PROGRAM\" serve \"$1\"");
 
 #[tokio::test]
 async fn an_order_ends_in_a_healthy_supervised_program() {
     let world = World::running().await;
-    let port = free_port();
+    let address = free_address();
     let migrate =
         ("migrate", "echo \"migrating $TIDEGATE_COMPONENT to $TIDEGATE_VERSION in $PWD\"; echo migrated >> \"$LEDGER\"");
-    let steps = vec![unpack(), script("migrate", Class::Once), switch(), process(&["{{ port }}"])];
+    let steps = vec![unpack(), script("migrate", Class::Once), switch(), process(&["{{ address }}"])];
     let mut installation = world.scripts("1.0", &[SERVE, migrate], steps);
     installation.health = Some(http_health());
     let mut order = world.order(1, 1, vec![installation]);
-    order.variables.insert("port".into(), port.clone());
+    order.variables.insert("address".into(), address.clone());
     let report = world.server.carry_out(order.clone()).await;
     assert_eq!((report.outcome, report.detail), (Outcome::Healthy, None));
     assert!(report.steps.iter().all(|step| step.state == StepState::Succeeded), "{:#?}", report.steps);
@@ -25,7 +25,7 @@ async fn an_order_ends_in_a_healthy_supervised_program() {
     let attested = report.attested.values().next().expect("an installation");
     assert_eq!((attested.version.as_str(), attested.complete), ("1.0", true));
     assert_eq!(world.effects(), ["migrated"]);
-    assert_eq!(get(&port, "/").await.expect("an answer"), "1.0");
+    assert_eq!(get(&address, "/").await.expect("an answer"), "1.0");
     let of = order.attempt.clone();
     let log = world.server.until("the log", move |memory| {
         let text: String =

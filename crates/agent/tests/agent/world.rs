@@ -93,6 +93,11 @@ impl World {
         }
     }
 
+    /// What the agent said when it ended by itself.
+    pub fn error(&self) -> String {
+        fs::read_to_string(self.folder.path().join("config.json.error")).unwrap_or_default()
+    }
+
     /// Asks the agent to end and waits for it.
     pub async fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
@@ -205,26 +210,22 @@ pub fn health(probe: HealthProbe) -> Health {
 }
 
 pub fn http_health() -> Health {
-    health(HealthProbe::Http { url: "http://127.0.0.1:{{ port }}/ready".to_owned() })
+    health(HealthProbe::Http { url: "http://{{ address }}/ready".to_owned() })
 }
 
 /// What a service of ours answers.
-pub async fn get(port: &str, path: &str) -> Result<String, reqwest::Error> {
+pub async fn get(address: &str, path: &str) -> Result<String, reqwest::Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    client.get(format!("http://127.0.0.1:{port}{path}")).send().await?.text().await
+    client.get(format!("http://{address}{path}")).send().await?.text().await
 }
 
-/// A port that was free a moment ago, below those that the kernel gives to connections, and of no other test.
-pub fn free_port() -> String {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    loop {
-        let number = NEXT.fetch_add(1, Ordering::SeqCst);
-        let port = 10_000 + (std::process::id() as u16).wrapping_mul(131).wrapping_add(number) % 20_000;
-        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port.to_string();
-        }
-    }
+/// A loopback address of this test process alone, with a port of this story alone.
+pub fn free_address() -> String {
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
+    let pid = std::process::id();
+    let [_, high, middle, low] = pid.to_be_bytes();
+    format!("127.{}.{middle}.{low}:{}", 64 + high, NEXT.fetch_add(1, Ordering::SeqCst))
 }
 
 /// A packed archive of (path, content, mode).

@@ -1,5 +1,5 @@
 //! The agent alone, as a program that tests start, kill and start again: `agent <config.json> <crash-after>`,
-//! `agent-step <folder>`; and, as a service for them to keep up, `serve <port>`.
+//! `agent-step <folder>`; and, as a service for them to keep up, `serve <address>`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -22,7 +22,7 @@ fn main() -> ExitCode {
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["agent-step", folder] => run_step(Path::new(folder)),
         ["agent", config, crash_after] => agent(config, crash_after.parse().expect("a number")),
-        ["serve", port] => serve(port),
+        ["serve", address] => serve(address),
         _ => ExitCode::from(2),
     }
 }
@@ -49,9 +49,9 @@ async fn agent(given_at: &str, crash_after: u32) -> ExitCode {
 }
 
 /// Answers every request with the version it was started as; `/end` ends it.
-fn serve(port: &str) -> ExitCode {
+fn serve(address: &str) -> ExitCode {
     use std::io::{Read as _, Write as _};
-    let listener = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).expect("the port");
+    let listener = std::net::TcpListener::bind(address).expect("the address");
     let version = std::env::var("TIDEGATE_VERSION").unwrap_or_default();
     for connection in listener.incoming() {
         let Ok(mut connection) = connection else { continue };

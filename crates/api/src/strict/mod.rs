@@ -25,6 +25,9 @@ use crate::strict::tree::Piece;
 
 pub use schema::schema;
 
+/// Refusals that are drawn for one file; whoever has more looks at the first ones first.
+const REFUSALS_MAX: usize = 100;
+
 /// Reads one JSON body.
 ///
 /// # Errors
@@ -50,7 +53,8 @@ pub fn utf8(bytes: &[u8]) -> Result<&str, Refusal> {
     })
 }
 
-/// Reads every document of a YAML file. All that is wrong is told, one refusal for each document that cannot be read.
+/// Reads every document of a YAML file. All that is wrong is told, one refusal for each document that
+/// cannot be read, up to a hundred.
 ///
 /// # Errors
 ///
@@ -78,6 +82,9 @@ pub fn yaml_checked<T: DeserializeOwned>(
     let mut values = Vec::new();
     let mut refused = Vec::new();
     for document in documents {
+        if refused.len() == REFUSALS_MAX {
+            break;
+        }
         match read::read(&document) {
             Ok(value) => {
                 let located = Located { value, document, source: source.clone() };

@@ -5,7 +5,7 @@ use std::ops::Range;
 use tidegate_domain::limits;
 use tidegate_domain::refusal::{Code, Refusal};
 
-/// Values in one body. Ten targets fit into a hundred, so that this is far above any plan and far below what hurts.
+/// Values in one body: twice what the largest fleet of one plan needs to be defined, and far below what hurts.
 pub(super) const PIECES_MAX: usize = 400_000;
 
 /// One value and where it stands.

@@ -139,3 +139,18 @@ proptest! {
         prop_assert_eq!(yaml.is_err_and(|marked| marked[0].refusal.code.as_str() == "too_deep"), deep);
     }
 }
+
+#[test]
+fn the_largest_estate_is_read_in_one_go() {
+    let count = tidegate_domain::limits::TARGETS_MAX;
+    let target = |n: usize| {
+        format!(
+            r#"{{"target":{{"name":"t{n}","environment":"production","labels":{{"role":"web","zone":"a"}},"variables":{{"port":"80"}}}}}}"#
+        )
+    };
+    let body = format!(r#"{{"definitions":[{}]}}"#, (0..count).map(target).collect::<Vec<_>>().join(","));
+    let read: ApplyDefinitions = strict::json(body.as_bytes()).expect("it is within every limit");
+    assert_eq!(read.definitions.len(), count);
+    let files = (0..count).map(target).collect::<Vec<_>>().join("\n---\n");
+    assert_eq!(strict::yaml::<Definition>(&files, "fleet.yaml").expect("it is within every limit").len(), count);
+}

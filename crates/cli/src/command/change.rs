@@ -13,6 +13,7 @@ use tidegate_domain::{Digest, Id, Name, Version};
 use super::Session;
 use crate::arguments::{ListArguments, component_version, id, name};
 use crate::ending::Ending;
+use crate::output;
 use crate::text::change;
 
 /// Write, vote on and close changes.
@@ -288,7 +289,7 @@ async fn confirmed(session: &Session, id: &Id, choice: Choice) -> Result<Digest,
         );
         return Err(refusal.at("--digest").into());
     }
-    session.output.text(&change::detail(&row, &session.output.zone))?;
+    output::plainly(&change::detail(&row, &session.output.zone))?;
     let word = match choice {
         Choice::Approve => "approve",
         Choice::Reject => "reject",

@@ -11,6 +11,7 @@ use crate::output::Output;
 
 /// Watch a release go from plan to production on this host: a server, eighteen agents and a small service, nothing installed.
 #[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a word of the command line")]
 pub struct Demo {
     /// Play at full speed, then end.
     #[arg(long)]

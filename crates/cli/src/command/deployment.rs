@@ -230,13 +230,12 @@ const LOG_PAGES_MAX: usize = 1_000;
 
 async fn log(session: &Session, id: &Id, target: &Name, attempt: Option<u32>) -> Result<(), Ending> {
     let Session { client, output } = session;
-    let attempt = match attempt {
-        Some(attempt) => attempt,
-        None => {
-            let detail = client.get::<DeploymentDetail>(&format!("/deployments/{id}")).await?.value;
-            let progress = detail.targets.iter().find(|progress| progress.target == *target);
-            progress.ok_or_else(|| Refusal::not_found("target", target).at(id.as_str()))?.attempt
-        }
+    let attempt = if let Some(attempt) = attempt {
+        attempt
+    } else {
+        let detail = client.get::<DeploymentDetail>(&format!("/deployments/{id}")).await?.value;
+        let progress = detail.targets.iter().find(|progress| progress.target == *target);
+        progress.ok_or_else(|| Refusal::not_found("target", target).at(id.as_str()))?.attempt
     };
     let attempt = attempt_id(id, target, attempt);
     let mut after: Option<u64> = None;

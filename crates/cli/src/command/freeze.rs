@@ -1,6 +1,7 @@
 //! `tidegate freeze`
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use serde::Serialize;
 use tidegate_api::request::{DeclareFreeze, RequestException, RuleException, WithReason};
 use tidegate_api::view::{Page, Versioned};
@@ -158,7 +159,7 @@ impl Freeze {
             }
             Freeze::ApproveException { exception, until, reason } => {
                 let until = until.map(|text| when::instant(&text, clock::now(), &output.zone)).transpose()?;
-                let until_ms = until.map(|at| at.as_millisecond());
+                let until_ms = until.map(Timestamp::as_millisecond);
                 rule(session, &exception, &RuleException { choice: Choice::Approve, until_ms, reason }).await
             }
             Freeze::RejectException { exception, reason } => {

@@ -30,13 +30,12 @@ pub struct Login {}
 impl Login {
     /// Tries the token and keeps it.
     pub async fn run(self, mut global: Global, output: &Output) -> Result<(), Ending> {
-        let token = match global.token.take() {
-            Some(token) => token,
-            None => {
-                let mut text = String::new();
-                std::io::stdin().lock().take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
-                text
-            }
+        let token = if let Some(token) = global.token.take() {
+            token
+        } else {
+            let mut text = String::new();
+            std::io::stdin().lock().take(TOKEN_BYTES_MAX).read_to_string(&mut text)?;
+            text
         };
         let token = token.trim().to_owned();
         if token.is_empty() {

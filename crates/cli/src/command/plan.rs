@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use tidegate_api::Definition;
 use tidegate_api::request::{Otherwise, PlanDeployment, StartDeployment, StrategyChoice};
 use tidegate_api::strict;
@@ -138,7 +139,7 @@ impl Starting {
         let not_before = self.not_before.map(|text| when::instant(&text, clock::now(), &session.output.zone)).transpose()?;
         let request = StartDeployment {
             otherwise: if self.wait { Otherwise::Wait } else { Otherwise::Refuse },
-            not_before_ms: not_before.map(|at| at.as_millisecond()),
+            not_before_ms: not_before.map(Timestamp::as_millisecond),
         };
         let answer = session.client.post::<DeploymentView>(&format!("/deployments/{id}/start"), &request).await;
         let answer = answer.map_err(|ending| {

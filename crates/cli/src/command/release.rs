@@ -1,6 +1,7 @@
 //! `tidegate release`
 
 use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
 use serde::Serialize;
 use tidegate_api::request::{MeetCriterion, NameChange, Nothing, WithReason, WriteRelease};
 use tidegate_api::view::{Page, Versioned};
@@ -136,7 +137,7 @@ impl Create {
                 ModelName::Major => Model::Major,
             },
             versions: self.versions.into_iter().collect(),
-            ready_by_ms: ready_by.map(|at| at.as_millisecond()),
+            ready_by_ms: ready_by.map(Timestamp::as_millisecond),
             zone: when::name(&zone).to_owned(),
             objectives: self.objectives,
         };

@@ -5,7 +5,7 @@ use clap_complete::Shell;
 
 use crate::arguments::Cli;
 use crate::ending::Ending;
-use crate::output::Output;
+use crate::output::exactly;
 
 /// Print the JSON Schema of definition files, for editors.
 #[derive(Debug, Args)]
@@ -13,8 +13,8 @@ pub struct Schema {}
 
 impl Schema {
     /// Prints it.
-    pub fn run(&self, output: &Output) -> Result<(), Ending> {
-        output.line(&serde_json::to_string_pretty(&tidegate_api::strict::schema()).map_err(anyhow::Error::new)?)
+    pub fn run() -> Result<(), Ending> {
+        exactly(&serde_json::to_string_pretty(&tidegate_api::strict::schema()).map_err(anyhow::Error::new)?)
     }
 }
 
@@ -28,9 +28,9 @@ pub struct Completions {
 
 impl Completions {
     /// Prints them.
-    pub fn run(&self, output: &Output) -> Result<(), Ending> {
+    pub fn run(&self) -> Result<(), Ending> {
         let mut script = Vec::new();
         clap_complete::generate(self.shell, &mut Cli::command(), "tidegate", &mut script);
-        output.line(&String::from_utf8(script).map_err(anyhow::Error::new)?)
+        exactly(&String::from_utf8(script).map_err(anyhow::Error::new)?)
     }
 }

@@ -14,11 +14,11 @@ use crate::output::Output;
 
 /// The data of one server, as every command that works on it names it.
 #[derive(Debug, Args)]
-pub struct Data {
+pub struct Place {
     /// Where the database, the media library and the server's key are kept.
     #[arg(long, default_value = "./tidegate-data", value_name = "DIR")]
     data: PathBuf,
-    /// A PostgreSQL database in place of the one in the data folder: `postgres://…`
+    /// A database server in place of the database in the data folder: `postgres://…`
     #[arg(long, env = "TIDEGATE_DATABASE", value_name = "URL", hide_env_values = true)]
     database: Option<String>,
     /// The address by which people and agents reach the server, if it is not the one it listens on.
@@ -29,7 +29,7 @@ pub struct Data {
 /// Where a server listens unless it is told otherwise.
 const LISTEN: &str = "127.0.0.1:7400";
 
-impl Data {
+impl Place {
     fn config(self, listen: SocketAddr) -> Config {
         Config { listen, data: self.data, database: self.database, public_url: self.public_url, allow_commands: false }
     }
@@ -47,7 +47,7 @@ pub struct Server {
     #[arg(long, default_value = LISTEN, value_name = "ADDRESS")]
     listen: SocketAddr,
     #[command(flatten)]
-    data: Data,
+    place: Place,
     /// Let check gates run commands on this host.
     #[arg(long)]
     allow_commands: bool,
@@ -60,7 +60,7 @@ impl Server {
     /// Runs until a signal comes.
     pub async fn run(self, output: &Output) -> Result<(), Ending> {
         log(self.log);
-        let config = Config { allow_commands: self.allow_commands, ..self.data.config(self.listen) };
+        let config = Config { allow_commands: self.allow_commands, ..self.place.config(self.listen) };
         let started = |running: &Running| {
             output.note(&format!("listening on http://{}", running.address));
             if let Some(link) = &running.login_link {
@@ -75,15 +75,16 @@ impl Server {
 #[derive(Debug, Args)]
 pub struct LoginLink {
     /// For whom.
+    #[arg(default_value = "admin")]
     person: String,
     #[command(flatten)]
-    data: Data,
+    place: Place,
 }
 
 impl LoginLink {
     /// Makes and prints it.
     pub async fn run(self, output: &Output) -> Result<(), Ending> {
-        let link = tidegate_server::login_link(&existing(self.data.beside()?)?, &self.person).await?;
+        let link = tidegate_server::login_link(&existing(self.place.beside()?)?, &self.person).await?;
         output.value(&json!({ "link": link }), |_| link.clone())
     }
 }
@@ -94,13 +95,13 @@ pub struct Backup {
     /// The folder to make.
     to: PathBuf,
     #[command(flatten)]
-    data: Data,
+    place: Place,
 }
 
 impl Backup {
     /// Copies.
     pub async fn run(self, output: &Output) -> Result<(), Ending> {
-        tidegate_server::backup(&existing(self.data.beside()?)?, &self.to).await?;
+        tidegate_server::backup(&existing(self.place.beside()?)?, &self.to).await?;
         let to = self.to.display().to_string();
         output
             .value(&json!({ "backup": to }), |_| format!("everything is in {to}; it holds the server's key, so keep it as safe"))
@@ -113,13 +114,13 @@ pub struct Restore {
     /// The backup.
     from: PathBuf,
     #[command(flatten)]
-    data: Data,
+    place: Place,
 }
 
 impl Restore {
     /// Restores.
     pub async fn run(self, output: &Output) -> Result<(), Ending> {
-        let config = self.data.beside()?;
+        let config = self.place.beside()?;
         let verified = tidegate_server::restore(&self.from, &config).await?;
         let data = config.data.display().to_string();
         let value = json!({ "data": data, "events": verified.events, "streams": verified.streams });

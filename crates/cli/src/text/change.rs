@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use tidegate_api::view::{Page, Versioned};
+use tidegate_domain::Name;
 use tidegate_domain::change::{Change, Choice, Class, Content, Level, Outcome, Vote};
 
 use super::time;
@@ -11,7 +12,7 @@ use crate::output::table;
 pub fn list(page: &Page<Versioned<Change>>, zone: &TimeZone) -> String {
     let rows = page.rows.iter().map(|row| {
         let change = &row.value;
-        let environments: Vec<&str> = change.content.environments.iter().map(|name| name.as_str()).collect();
+        let environments: Vec<&str> = change.content.environments.iter().map(Name::as_str).collect();
         [
             change.id.to_string(),
             state(change),
@@ -62,7 +63,7 @@ pub fn detail(row: &Versioned<Change>, zone: &TimeZone) -> String {
 
 /// What people vote on.
 pub fn content(content: &Content) -> String {
-    let environments: Vec<&str> = content.environments.iter().map(|name| name.as_str()).collect();
+    let environments: Vec<&str> = content.environments.iter().map(Name::as_str).collect();
     let versions: Vec<String> = content.versions.iter().map(|(component, version)| format!("{component} {version}")).collect();
     let mut facts = vec![
         ("class", class(content.class).to_owned()),

@@ -8,6 +8,7 @@ use tidegate_api::view::{AppliedDefinitions, AppliedOutcome, Enrolment, Page, Ta
 use tidegate_domain::access::{Grant, Person, Scope};
 use tidegate_domain::deployment::artifact::{Artifact, Format};
 use tidegate_domain::estate::{Application, Component, Environment, Tier};
+use tidegate_domain::gate::Gate;
 
 use super::{plan, time};
 use crate::output::table;
@@ -66,7 +67,7 @@ pub fn environments(page: &Page<Versioned<Environment>>) -> String {
 pub fn strategies(page: &Page<Versioned<NamedStrategy>>) -> String {
     let rows = page.rows.iter().map(|row| {
         let strategy = &row.value.strategy;
-        let gates = strategy.before.iter().chain(&strategy.after_first).chain(&strategy.after_each).map(|gate| gate.name());
+        let gates = strategy.before.iter().chain(&strategy.after_first).chain(&strategy.after_each).map(Gate::name);
         [row.value.name.to_string(), strategy.cut.name().into(), gates.collect::<Vec<_>>().join(", ")]
     });
     table(["strategy", "cut", "gates"], rows)

@@ -10,7 +10,9 @@ use super::time;
 /// `what; remedy [code] at place`, and the reasons below.
 pub fn text(problem: &Problem, zone: &TimeZone) -> String {
     let place = problem.place.as_ref().map_or_else(String::new, |place| format!(" at {place}"));
-    let request = problem.request.as_ref().map_or_else(String::new, |request| format!("\n  request {request}"));
+    // The server's log helps with its faults only; a refusal has said everything.
+    let request = problem.request.as_ref().filter(|_| problem.status >= 500);
+    let request = request.map_or_else(String::new, |request| format!("\n  request {request}"));
     if problem.reasons.is_empty() {
         return format!("{}; {} [{}]{place}{request}", problem.title, problem.remedy, problem.code);
     }

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use tidegate_api::view::{Page, Versioned};
+use tidegate_domain::Id;
 use tidegate_domain::release::{Phase, PhaseState, Release};
 
 use super::time;
@@ -41,7 +42,7 @@ pub fn detail(row: &Versioned<Release>, zone: &TimeZone) -> String {
     fact("model", release.model.clone());
     fact("package", versions.join(", "));
     if !release.changes.is_empty() {
-        fact("changes", release.changes.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", "));
+        fact("changes", release.changes.iter().map(Id::as_str).collect::<Vec<_>>().join(", "));
     }
     if release.ready_by_ms.is_some() {
         fact("ready by", format!("{} (meant in {})", time::maybe(release.ready_by_ms, zone), release.zone));

@@ -87,10 +87,8 @@ pub fn target(detail: &mut DeploymentDetail, index: usize, state: TargetState, a
 }
 
 fn plan() -> Plan {
-    let component = match strict::yaml::<Definition>(COMPONENT, "sample").expect("a component").swap_remove(0).value {
-        Definition::Component(component) => component,
-        _ => unreachable!("a component was written"),
-    };
+    let defined = strict::yaml::<Definition>(COMPONENT, "sample").expect("a component").swap_remove(0).value;
+    let Definition::Component(component) = defined else { unreachable!("a component was written") };
     let strategy: Strategy = strict::yaml(STRATEGY, "sample").expect("a strategy").swap_remove(0).value;
     let environment: Environment =
         strict::yaml("{name: production, tier: production, controlled: true}", "sample").expect("it").swap_remove(0).value;

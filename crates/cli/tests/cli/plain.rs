@@ -39,13 +39,11 @@ impl Names {
 
     /// The same thing has the same number throughout a text.
     fn number(&mut self, thing: &str) -> usize {
-        match self.seen.iter().position(|seen| seen == thing) {
-            Some(at) => at + 1,
-            None => {
-                self.seen.push(thing.to_owned());
-                self.seen.len()
-            }
+        if let Some(at) = self.seen.iter().position(|seen| seen == thing) {
+            return at + 1;
         }
+        self.seen.push(thing.to_owned());
+        self.seen.len()
     }
 
     fn id(&mut self, text: &str) -> Option<(usize, String)> {

@@ -52,6 +52,16 @@ async fn enrolled(world: &World, target: &str) {
     }
 }
 
+/// Brings two versions and starts the agent of staging.
+async fn staged(world: &World) -> tokio::process::Child {
+    for version in ["1.0", "1.1"] {
+        brought(world, version).await;
+    }
+    let agent = world.agent("stage-1").await;
+    enrolled(world, "stage-1").await;
+    agent
+}
+
 /// The lines of a transcript that are there whenever somebody looked: what passes quickly may pass between two looks.
 fn lasting(transcript: &str) -> String {
     let passing = [
@@ -88,11 +98,7 @@ async fn a_good_version_goes_out_and_a_bad_one_comes_back() {
     .assert_eq(&world.good(&["apply", "-f", estate, "--dry-run"]).await);
     world.good(&["apply", "-f", estate]).await;
     assert!(world.good(&["apply", "-f", estate]).await.contains("0 created, 0 changed, 8 unchanged"));
-    for version in ["1.0", "1.1"] {
-        brought(&world, version).await;
-    }
-    let _agent = world.agent("stage-1").await;
-    enrolled(&world, "stage-1").await;
+    let _agent = staged(&world).await;
 
     let plan = world.run(&["plan", "shop", "staging", "--version", "storefront=1.0"]).await;
     expect![[r#"
@@ -113,51 +119,38 @@ async fn a_good_version_goes_out_and_a_bad_one_comes_back() {
         DEP-1 succeeded after <n> s: 1 healthy
         --- stderr
         DEP-1 planned: plan sha256:2
-        --- exit 0"#]].assert_eq(&lasting(&plain(&said.all())));
+        --- exit 0"#]]
+    .assert_eq(&lasting(&plain(&said.all())));
     let said = world.run(&["deploy", "shop", "staging", "--version", "storefront=1.1", "--strategy", "checked", "--watch"]).await;
     expect![[r#"
         <clock>  wave 1: stage-1 healthy
         <clock>  wave 1: gate nobody is there failed: 1 of 1 failed: 127.0.0.1:9: Connection refused (os error 111)
-        <clock>  decided: fell back
         DEP-1 fell back after <n> s: 1 healthy
           because nobody is there: 1 of 1 failed: 127.0.0.1:9: Connection refused (os error 111)
           taken back by DEP-1-FB: tidegate deployment show DEP-1-FB
         --- stderr
         DEP-1 planned: plan sha256:2
-        --- exit 3"#]].assert_eq(&lasting(&plain(&said.all())));
+        --- exit 3"#]]
+    .assert_eq(&lasting(&plain(&said.all())));
     expect![[r#"
         TARGET  ENVIRONMENT  LABELS  INSTALLED  AGENT HEARD
         stage-1  staging  -  storefront 1.0  <time>
-        prod-1  production  -  -  not enrolled"#]].assert_eq(&plain(&world.good(&["target", "list"]).await));
+        prod-1  production  -  -  not enrolled"#]]
+    .assert_eq(&plain(&world.good(&["target", "list"]).await));
     expect![[r#"
         DEPLOYMENT  STATE  PACKAGE  ENVIRONMENT  STRATEGY  PROGRESS  PLANNED
         DEP-1  planned  storefront 1.0  staging  all at once  0 of 1 target done  <time>
         DEP-2  succeeded  storefront 1.0  staging  all at once  1 of 1 target done  <time>
         DEP-3  fell back  storefront 1.1  staging  all at once  1 of 1 target done  <time>
-        DEP-3-FB  succeeded  storefront 1.0  staging  all at once  1 of 1 target done  <time>"#]].assert_eq(&plain(&world.good(&["deployment", "list", "--sort", "oldest"]).await));
+        DEP-3-FB  succeeded  storefront 1.0  staging  all at once  1 of 1 target done  <time>"#]]
+    .assert_eq(&plain(&world.good(&["deployment", "list", "--sort", "oldest"]).await));
     let audit = world.good(&["audit", "verify"]).await;
     assert!(audit.contains("every one holds"), "{audit}");
     world.server.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
-    let world = World::new().await;
-    let estate = world.write("estate.yaml", ESTATE);
-    world.good(&["apply", "-f", estate.to_str().expect("text")]).await;
-    brought(&world, "1.0").await;
-    let said = world.run(&["deploy", "shop", "production", "--version", "storefront=1.0"]).await;
-    expect![[r#"
-
-        --- stderr
-        DEP-1 planned: plan sha256:2
-        DEP-1 is planned and not started; later: tidegate deploy start DEP-1, or with --wait to queue it
-        error: not admitted, for 2 reasons [not_admitted]
-          - production is controlled and no change authorises this deployment; attach a change [change_missing]
-          - there is no agent on prod-1; enrol it: tidegate target enrol prod-1 [agent_missing]
-        --- exit 4"#]]
-    .assert_eq(&plain(&said.all()));
-
+/// A planned deployment to production with the change that authorises it, and the token of whoever said yes.
+async fn authorised(world: &World) -> (String, String) {
     let words = ["plan", "shop", "production", "--version", "storefront=1.0"];
     let deployment = world.field(&words, "/deployment/id").await;
     let plan = world.field(&["deployment", "show", &deployment], "/deployment/plan").await;
@@ -168,12 +161,12 @@ async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
     let submitted = world.good(&["change", "submit", &change]).await;
     expect!["CHG-1: Shop 1.0 is awaiting authorisation, 1 approval missing"].assert_eq(&plain(&submitted));
 
-    let grace = world.good(&["token", "create", "--person", "grace", "--label", "test"]).await;
-    let grace = grace.trim();
-    let asked = world.run_as(grace, &["change", "approve", &change]).await;
+    let token = world.good(&["token", "create", "--person", "grace", "--label", "test"]).await;
+    let grace = token.trim().to_owned();
+    let asked = world.run_as(&grace, &["change", "approve", &change]).await;
     assert_eq!(asked.code, 6, "a vote is bound to what was looked at: {}", asked.all());
     let digest = asked.err.split_whitespace().find(|word| word.starts_with("sha256:")).expect("the digest").to_owned();
-    let said = world.run_as(grace, &["change", "approve", &change, "--digest", &digest]).await;
+    let said = world.run_as(&grace, &["change", "approve", &change, "--digest", &digest]).await;
     assert_eq!(said.code, 0, "{}", said.all());
     expect![[r#"
         CHG-1: Shop 1.0 is authorised
@@ -190,7 +183,28 @@ async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
           authorised  <time>
           approved by  grace, <time>"#]]
     .assert_eq(&plain(&world.good(&["change", "show", &change]).await));
+    (deployment, grace)
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
+    let world = World::new().await;
+    let estate = world.write("estate.yaml", ESTATE);
+    world.good(&["apply", "-f", estate.to_str().expect("text")]).await;
+    brought(&world, "1.0").await;
+    let said = world.run(&["deploy", "shop", "production", "--version", "storefront=1.0"]).await;
+    expect![[r#"
+
+        --- stderr
+        DEP-1 planned: plan sha256:2
+        DEP-1 is planned and not started; later: tidegate deploy start DEP-1, or with --wait to queue it
+        error: not admitted, for 2 reasons [not_admitted] at deployment/DEP-1
+          - production is controlled and no change authorises this deployment; attach a change [change_missing]
+          - there is no agent on prod-1; enrol it: tidegate target enrol prod-1 [agent_missing]
+        --- exit 4"#]]
+    .assert_eq(&plain(&said.all()));
+
+    let (deployment, grace) = authorised(&world).await;
     let declare = ["freeze", "declare", "year end", "--reason", "closing the books", "--from", "+0s", "--until", "+2h"];
     let freeze = world.field(&declare, "/value/id").await;
     let said = world.run(&["deploy", "start", &deployment]).await;
@@ -198,13 +212,13 @@ async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
 
         --- stderr
         DEP-1 is planned and not started; later: tidegate deploy start DEP-1, or with --wait to queue it
-        error: not admitted, for 2 reasons [not_admitted]
+        error: not admitted, for 2 reasons [not_admitted] at deployment/DEP-1
           - freeze "year end" (FRZ-2) is in force in production: closing the books; wait for its end, or ask for an exception [freeze, until <time>]
           - there is no agent on prod-1; enrol it: tidegate target enrol prod-1 [agent_missing]
         --- exit 4"#]].assert_eq(&plain(&said.all()));
     let ask = ["freeze", "request-exception", &freeze, &deployment, "--reason", "a security fix"];
     let exception = world.field(&ask, "/value/exceptions/0/id").await;
-    let said = world.run_as(grace, &["freeze", "approve-exception", &freeze, &exception]).await;
+    let said = world.run_as(&grace, &["freeze", "approve-exception", &freeze, &exception]).await;
     expect![[r#"
         FRZ-1: "year end", closing the books
           where  every controlled environment

@@ -23,12 +23,11 @@ async fn the_example_is_good() {
     let said = run(home.path(), &["validate", "-f", example.to_str().expect("text")]).await;
     expect![[r#"
         11 definitions in 4 files: every one can be read
-        --- exit 0"#]].assert_eq(&said.all());
+        --- exit 0"#]]
+    .assert_eq(&said.all());
 }
 
-#[tokio::test]
-async fn every_fault_of_a_set_is_told_at_once() {
-    let estate = "\
+const ESTATE: &str = "\
 application:
   name: shop
   titel: The shop
@@ -43,15 +42,18 @@ environment:
   tier: staging
   zone: Europe/Wien
 ";
-    let component = "\
+const COMPONENT: &str = "\
 component:
   name: Store Front
   application: shop
   steps: []
 ";
-    let again = "application:\n  name: other\n---\napplication:\n  name: other\n";
-    let version = "target:\n  name: one\n  environment: staging\n  labels:\n    line: 1.10\n";
-    let files = [("a.yaml", estate), ("b.yml", component), ("c.yaml", again), ("d.yaml", version), ("notes.txt", "not read")];
+const AGAIN: &str = "application:\n  name: other\n---\napplication:\n  name: other\n";
+const VERSION: &str = "target:\n  name: one\n  environment: staging\n  labels:\n    line: 1.10\n";
+
+#[tokio::test]
+async fn every_fault_of_a_set_is_told_at_once() {
+    let files = [("a.yaml", ESTATE), ("b.yml", COMPONENT), ("c.yaml", AGAIN), ("d.yaml", VERSION), ("notes.txt", "not read")];
     check(&files, expect![[r#"
 
         --- stderr
@@ -156,7 +158,9 @@ async fn hostile_files_are_refused_whole() {
         let below = format!("*a{},", level - 1).repeat(10);
         format!("{text}a{level}: &a{level} [{below}]\n")
     });
-    check(&[("bomb.yaml", &bomb)], expect![[r#"
+    check(
+        &[("bomb.yaml", &bomb)],
+        expect![[r#"
 
         --- stderr
         error: the aliases expand to more than 400000 values; write the values out [too_deep] at set/bomb.yaml:6:14 (a5[1])
@@ -171,7 +175,9 @@ async fn hostile_files_are_refused_whole() {
           |
 
         1 refusal; nothing was sent
-        --- exit 6"#]]).await;
+        --- exit 6"#]],
+    )
+    .await;
     check(&[("deep.json", &"[".repeat(5_000))], expect![[r#"
 
         --- stderr
@@ -205,9 +211,13 @@ async fn hostile_files_are_refused_whole() {
 
         1 refusal; nothing was sent
         --- exit 6"#]]).await;
-    check(&[], expect![[r#"
+    check(
+        &[],
+        expect![[r#"
 
         --- stderr
         error: there is no .yaml, .yml or .json file below set; name the folder with the definitions [not_found] at set
-        --- exit 6"#]]).await;
+        --- exit 6"#]],
+    )
+    .await;
 }

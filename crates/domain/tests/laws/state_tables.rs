@@ -99,6 +99,7 @@ fn commands() -> Vec<(&'static str, Command)> {
     let (by, reason, gate) = (|| "bob".to_owned(), || "because".to_owned(), || "0.before.0".to_owned());
     vec![
         ("start", Command::Start { by: by(), not_before_ms: None }),
+        ("attach a change", Command::AttachChange { change: id("CHG-1") }),
         ("approve gate", Command::ApproveGate { gate: gate(), by: name("bob") }),
         ("approve bake", Command::ApproveGate { gate: "0.before.1".into(), by: name("bob") }),
         ("override gate", Command::OverrideGate { gate: gate(), by: by(), reason: reason() }),

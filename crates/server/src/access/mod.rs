@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, Method, header};
 use tidegate_domain::access::{About, Permission, Person, Token, TokenPurpose};
 use tidegate_domain::event::Actor;
 use tidegate_domain::{Code, Digest, Refusal};
+use tidegate_store::Stored;
 
 use crate::app::App;
 use crate::problem::No;
@@ -124,11 +125,16 @@ pub fn not_signed_in() -> Refusal {
 
 /// The token of a secret, if it is good.
 pub async fn good_token(app: &App, secret: &str) -> Result<Option<Token>, No> {
+    Ok(good(app, secret).await?.map(|found| found.value))
+}
+
+/// The token of a secret with its version, if it is good.
+pub async fn good(app: &App, secret: &str) -> Result<Option<Stored<Token>>, No> {
     let Some(id) = secret::token_id(secret) else { return Ok(None) };
     let Some(found) = app.store.load::<Token>(id.as_str()).await? else { return Ok(None) };
     // Digests of 32 random bytes are compared, so that timing tells nothing about the secret.
     let good = found.value.secret == Digest::of(secret.as_bytes()) && found.value.is_good(app.now_ms());
-    Ok(good.then_some(found.value))
+    Ok(good.then_some(found))
 }
 
 /// What proves that a form came from a page of the same session.

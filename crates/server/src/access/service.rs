@@ -6,9 +6,10 @@ use tidegate_domain::access::{About, Grant, Permission, Person, Role, Scope, Tok
 use tidegate_domain::estate::Event;
 use tidegate_domain::event::Actor;
 use tidegate_domain::{Code, Id, Millis, Name, Refusal};
-use tidegate_store::Commit;
+use tidegate_store::{Commit, IdempotencyRow, Stored, StreamChange};
 
 use crate::app::{App, SYSTEM, stream_change};
+use crate::bounds;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
@@ -20,20 +21,13 @@ const SESSION_SECONDS: i64 = 14 * 3_600;
 /// Longest life of an API token.
 const TOKEN_SECONDS_MAX: u32 = 400 * 86_400;
 
+/// Who asks for a token, and the row that remembers that they did.
+pub type Asked = (Actor, Option<IdempotencyRow>);
+
 /// Makes a token and returns its secret, which is shown once.
-pub async fn make(app: &App, actor: Actor, purpose: TokenPurpose, (label, seconds): (&str, i64)) -> Result<MadeToken, No> {
+pub async fn make(app: &App, (actor, idempotency): Asked, purpose: TokenPurpose, (label, seconds): (&str, i64)) -> Result<MadeToken, No> {
     let now_ms = app.now_ms();
-    let id = secret::id("TOK", now_ms);
-    let (text, digest) = secret::token(&id);
-    let token = Token {
-        id: id.clone(),
-        purpose: purpose.clone(),
-        secret: digest,
-        label: label.to_owned(),
-        created_at_ms: now_ms,
-        expires_at_ms: now_ms + seconds * 1_000,
-        ended_at_ms: None,
-    };
+    let (token, secret) = token(purpose.clone(), (label, seconds), now_ms);
     let events = [TokenEvent::Made { purpose, label: label.to_owned() }];
     let commit = Commit {
         actor,
@@ -41,10 +35,19 @@ pub async fn make(app: &App, actor: Actor, purpose: TokenPurpose, (label, second
         at_ms: now_ms,
         changes: vec![stream_change(0, &events, &token)],
         documents: Vec::new(),
-        idempotency: None,
+        idempotency,
     };
     app.commit(commit).await?;
-    Ok(MadeToken { id, secret: text, expires_at_ms: token.expires_at_ms })
+    Ok(MadeToken { id: token.id, secret, expires_at_ms: token.expires_at_ms })
+}
+
+/// A new token and its secret.
+fn token(purpose: TokenPurpose, (label, seconds): (&str, i64), now_ms: Millis) -> (Token, String) {
+    let id = secret::id("TOK", now_ms);
+    let (text, digest) = secret::token(&id);
+    let expires_at_ms = now_ms + seconds * 1_000;
+    let token = Token { id, purpose, secret: digest, label: label.to_owned(), created_at_ms: now_ms, expires_at_ms, ended_at_ms: None };
+    (token, text)
 }
 
 /// Makes an API token for a person.
@@ -57,15 +60,18 @@ pub async fn make_api(app: &App, act: &Act, request: &MakeToken) -> Result<MadeT
         let what = format!("valid_seconds is {}", request.valid_seconds);
         return Err(Refusal::new(Code::OutOfRange, what, format!("use 60 to {TOKEN_SECONDS_MAX}")).at("valid_seconds").into());
     }
+    bounds::text("label", &request.label)?;
     app.need::<Person>(&request.person).await?;
     let purpose = TokenPurpose::Api { person: request.person.clone() };
-    make(app, act.caller.actor(), purpose, (&request.label, i64::from(request.valid_seconds))).await
+    let asked = (act.caller.actor(), act.remember_secret(app.now_ms()));
+    make(app, asked, purpose, (&request.label, i64::from(request.valid_seconds))).await
 }
 
 /// Ends a token.
 pub async fn end(app: &App, act: &Act, id: &Id) -> Result<(), No> {
     let mine = |token: &Token| matches!(&token.purpose, TokenPurpose::Api { person } | TokenPurpose::Session { person } if *person == act.caller.person.name);
-    app.edit::<Token, TokenEvent>(act, id, |token, now_ms| {
+    // Ending it again changes nothing, so that no answer has to be remembered.
+    app.edit::<Token, TokenEvent>(&act.beside(), id, |token, now_ms| {
         if !mine(token) {
             act.caller.require(Permission::Administer, About::default())?;
         }
@@ -82,46 +88,38 @@ fn ended(token: &Token, reason: &str, now_ms: Millis) -> (Vec<TokenEvent>, Token
     }
 }
 
-/// Uses a one-time token up; whoever is second is refused.
-pub async fn use_up(app: &App, secret: &str, actor: Actor) -> Result<TokenPurpose, No> {
-    let gone = || Refusal::new(Code::NotSignedIn, "that link or token was used, has expired or never was", "get a new one");
-    let id = secret::token_id(secret).ok_or_else(gone)?;
-    let found = app.store.load::<Token>(id.as_str()).await?.ok_or_else(gone)?;
-    let now_ms = app.now_ms();
-    if found.value.secret != tidegate_domain::Digest::of(secret.as_bytes()) || !found.value.is_good(now_ms) {
-        return Err(gone().into());
-    }
+/// Uses a one-time token up: the change of its stream, to be stored together with what it opens. Whoever is second fails at its
+/// fence.
+pub fn used_up(found: &Stored<Token>, now_ms: Millis) -> StreamChange {
     let (events, value) = ended(&found.value, "used", now_ms);
-    let commit = Commit {
-        actor,
-        cause: "a one-time token was used".into(),
-        at_ms: now_ms,
-        changes: vec![stream_change(found.version, &events, &value)],
-        documents: Vec::new(),
-        idempotency: None,
-    };
-    match app.commit(commit).await {
-        Ok(_) => Ok(found.value.purpose),
-        Err(tidegate_store::CommitError::Fence { .. }) => Err(gone().into()),
-        Err(error) => Err(error.into()),
-    }
+    stream_change(found.version, &events, &value)
+}
+
+/// The refusal for a one-time token that opens nothing any more.
+pub fn gone(remedy: &str) -> Refusal {
+    Refusal::new(Code::NotSignedIn, "that link or token was used, has expired or never was", remedy)
 }
 
 /// Signs a browser in by a one-time link's token; returns the session's secret.
 pub async fn sign_in(app: &App, secret: &str) -> Result<MadeToken, No> {
+    let gone = || gone("get a new link on the server's machine: tidegate login-link");
     // The purpose is looked at first: a link must not use up a token of another kind.
-    match crate::access::good_token(app, secret).await?.map(|token| token.purpose) {
-        Some(TokenPurpose::Login { person }) => {
-            use_up(app, secret, Actor::Person(person.clone())).await?;
-            let purpose = TokenPurpose::Session { person: person.clone() };
-            make(app, Actor::Person(person), purpose, ("browser", SESSION_SECONDS)).await
-        }
-        _ => Err(Refusal::new(
-            Code::NotSignedIn,
-            "that sign-in link was used, has expired or never was",
-            "get a new one on the server's machine: tidegate login-link",
-        )
-        .into()),
+    let found = crate::access::good(app, secret).await?.ok_or_else(gone)?;
+    let TokenPurpose::Login { person } = found.value.purpose.clone() else { return Err(gone().into()) };
+    let (token, secret) = token(TokenPurpose::Session { person: person.clone() }, ("browser", SESSION_SECONDS), app.now_ms());
+    let events = [TokenEvent::Made { purpose: token.purpose.clone(), label: token.label.clone() }];
+    let commit = Commit {
+        actor: Actor::Person(person),
+        cause: "a sign-in link was used".into(),
+        at_ms: token.created_at_ms,
+        changes: vec![used_up(&found, token.created_at_ms), stream_change(0, &events, &token)],
+        documents: Vec::new(),
+        idempotency: None,
+    };
+    match app.commit(commit).await {
+        Ok(_) => Ok(MadeToken { id: token.id, secret, expires_at_ms: token.expires_at_ms }),
+        Err(tidegate_store::CommitError::Fence { .. }) => Err(gone().into()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -149,6 +147,6 @@ pub async fn first_person(app: &App) -> Result<Name, No> {
 pub async fn login_link(app: &App, person: &Name) -> Result<String, No> {
     app.need::<Person>(person).await?;
     let purpose = TokenPurpose::Login { person: person.clone() };
-    let made = make(app, SYSTEM, purpose, ("sign-in link", LOGIN_SECONDS)).await?;
+    let made = make(app, (SYSTEM, None), purpose, ("sign-in link", LOGIN_SECONDS)).await?;
     Ok(format!("{}/login?token={}", app.settings.public_url, made.secret))
 }

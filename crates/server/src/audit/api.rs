@@ -17,10 +17,12 @@ use tidegate_api::view::{AuditVerified, BrokenEntry, EventView, Page};
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::{Code, Refusal, event, limits};
 use tidegate_store::EventRow;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::access::Caller;
 use crate::app::App;
-use crate::door::{Act, Input, Route, Source, form_of, get, query, raw};
+use crate::door::{Act, Input, Route, Source, get, query, raw};
+use crate::overload::Load;
 use crate::problem::No;
 
 /// The doors.
@@ -28,7 +30,7 @@ pub fn routes() -> Vec<Route> {
     let stream = ("/stream", Permission::Read, "Follow the history as server-sent events, from Last-Event-ID or `after` on");
     vec![
         get("/events", Permission::Read, "Read the history in order", events),
-        raw::<EventsQuery>(Method::GET, stream, Source::Query, form_of::<EventView>(), on_get(follow)),
+        raw::<StreamQuery>(Method::GET, stream, Source::Query, None, on_get(follow)),
         get("/audit", Permission::Read, "Walk the whole history and verify every hash", verify),
     ]
 }
@@ -107,6 +109,7 @@ async fn verify(app: Arc<App>, act: Act, _: Input<Nothing>) -> Result<AuditVerif
 
 /// Walks the whole history.
 pub async fn verified(app: &App) -> Result<AuditVerified, No> {
+    let _walk = app.overload.enter(Load::Walk)?;
     let found = app.store.verify().await?;
     let broken = found.broken.map(|it| BrokenEntry { stream: it.stream, version: it.version, position: it.position, what: it.what });
     Ok(AuditVerified { events: found.events, streams: found.streams, broken })
@@ -115,48 +118,89 @@ pub async fn verified(app: &App) -> Result<AuditVerified, No> {
 /// Entries sent in one go.
 const BATCH: u32 = 100;
 
+/// The query of the stream.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct StreamQuery {
+    /// Only what comes after this position; what comes from now on unless said.
+    #[serde(default)]
+    after: Option<u64>,
+}
+
 async fn follow(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
-    match begin(&app, &parts).await {
-        Ok(after) => Sse::new(entries(app, after)).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response(),
+    match Follower::begin(app, parts).await {
+        Ok(follower) => {
+            let entries = futures_util::stream::unfold(follower, Follower::next);
+            Sse::new(entries).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
+        }
         Err(no) => no.into_response(),
     }
 }
 
-async fn begin(app: &App, request: &Parts) -> Result<u64, No> {
-    let caller = Caller::of(app, &request.headers, &request.method, Permission::Read).await?;
-    everywhere(&caller)?;
-    let asked: EventsQuery = query(request.uri.query().unwrap_or_default())?;
-    let resumed = request.headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    match resumed.or(asked.after) {
-        Some(after) => Ok(after),
-        None => Ok(app.store.head().await?),
-    }
+/// Somebody who follows the history.
+struct Follower {
+    app: Arc<App>,
+    /// What they came with; looked at again, as their token may end while they follow.
+    request: Parts,
+    after: u64,
+    bell: tokio::sync::watch::Receiver<u64>,
+    /// Read and not yet sent, the last one first.
+    ready: Vec<EventRow>,
+    _held: OwnedSemaphorePermit,
 }
 
-fn entries(app: Arc<App>, after: u64) -> impl futures_util::Stream<Item = Result<Event, Infallible>> {
-    let bell = app.store.positions();
-    futures_util::stream::unfold((app, after, bell, Vec::new()), |(app, mut after, mut bell, mut ready)| async move {
+impl Follower {
+    async fn begin(app: Arc<App>, request: Parts) -> Result<Follower, No> {
+        allowed(&app, &request).await?;
+        let asked: StreamQuery = query(request.uri.query().unwrap_or_default())?;
+        let after = match resumed(&request)?.or(asked.after) {
+            Some(after) => after,
+            None => app.store.head().await?,
+        };
+        let (bell, held) = (app.store.positions(), app.overload.enter(Load::Follower)?);
+        Ok(Follower { app, request, after, bell, ready: Vec::new(), _held: held })
+    }
+
+    async fn next(mut self) -> Option<(Result<Event, Infallible>, Follower)> {
         loop {
-            if let Some(row) = ready.pop() {
-                let row: EventRow = row;
-                after = row.position;
+            if let Some(row) = self.ready.pop() {
+                self.after = row.position;
                 let event = Event::default().id(row.position.to_string()).event("entry");
-                let event = event.json_data(view(row)).unwrap_or_default();
-                return Some((Ok(event), (app, after, bell, ready)));
+                return Some((Ok(event.json_data(view(row)).unwrap_or_default()), self));
             }
-            match app.store.events_after(after, BATCH).await {
+            match self.app.store.events_after(self.after, BATCH).await {
                 Ok(rows) if rows.is_empty() => {
                     // Another process may have written, whose bell does not ring here.
                     let patience = Duration::from_secs(u64::from(limits::LOOK_SECONDS));
-                    drop(tokio::time::timeout(patience, bell.changed()).await);
+                    drop(tokio::time::timeout(patience, self.bell.changed()).await);
                 }
-                Ok(rows) => ready = rows.into_iter().rev().collect(),
+                Ok(rows) => {
+                    allowed(&self.app, &self.request).await.ok()?;
+                    self.ready = rows.into_iter().rev().collect();
+                }
                 Err(error) => {
                     tracing::warn!(%error, "a follower of the history was let go");
                     return None;
                 }
             }
         }
-    })
+    }
+}
+
+async fn allowed(app: &App, request: &Parts) -> Result<(), No> {
+    let caller = Caller::of(app, &request.headers, &request.method, Permission::Read).await?;
+    Ok(everywhere(&caller)?)
+}
+
+/// Where a browser that lost the stream goes on. Whoever sends nonsense must not silently miss what happened meanwhile.
+fn resumed(request: &Parts) -> Result<Option<u64>, Refusal> {
+    let Some(value) = request.headers.get("last-event-id") else { return Ok(None) };
+    match value.to_str().ok().and_then(|text| text.parse().ok()) {
+        Some(position) => Ok(Some(position)),
+        None => {
+            let remedy = "send the id of the last entry as it came";
+            Err(Refusal::new(Code::Malformed, "Last-Event-ID is not a position", remedy).at("Last-Event-ID"))
+        }
+    }
 }

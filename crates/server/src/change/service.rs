@@ -3,51 +3,62 @@
 use tidegate_api::request::{CloseChange, VoteOnChange, WriteChange};
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::{Change, Command, Content, Event, Vote};
-use tidegate_domain::release::{self, Release};
-use tidegate_domain::{Id, Name};
+use tidegate_domain::{Id, Millis, Name, Refusal, limits};
 use tidegate_store::Stored;
 
 use crate::app::App;
+use crate::bounds;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
 
-/// Writes a change, as a draft.
+/// Writes a change, as a draft, and takes it into its release in the same commit.
 pub async fn write(app: &App, act: &Act, request: &WriteChange) -> Result<Stored<Change>, No> {
+    bounded(&request.content)?;
     require(act, Permission::WriteChange, &request.content)?;
     let now_ms = app.now_ms();
     let author = act.caller.person.name.clone();
     let (mut change, events) = Change::draft(secret::id("CHG", now_ms), request.content.clone(), author, now_ms)?;
+    let mut beside = Vec::new();
     if let Some(release) = &request.release {
-        app.need::<Release>(release).await?;
         change.release = Some(release.clone());
+        beside.extend(crate::release::service::taking_in(app, act, release, &change).await?);
     }
-    let stored = app.create(act, change, &events).await?;
-    if let Some(release) = &request.release {
-        // The release lists its changes; the change names its release even if this second write is lost.
-        let act = Act { idempotency: None, if_match: None, ..act.clone() };
-        crate::release::service::command(app, &act, release, |_| release::Command::AddChange { change: stored.value.id.clone() }).await?;
-    }
-    Ok(stored)
+    app.create_beside(act, change, (&events, beside)).await
 }
 
 /// Puts a command to a change.
 pub async fn command(app: &App, act: &Act, id: &Id, permission: Permission, command: Command) -> Result<Stored<Change>, No> {
-    app.edit::<Change, Event>(act, id, |change, now_ms| {
-        require(act, permission, &change.content)?;
-        if let Command::Edit { content, .. } = &command {
-            require(act, permission, content)?;
-        }
-        let events = change.decide(&command)?;
-        let mut changed = change.clone();
-        events.iter().for_each(|event| changed.apply(event, now_ms));
-        Ok((events, changed))
-    })
-    .await
+    app.edit::<Change, Event>(act, id, |change, now_ms| decided(act, change, (permission, &command), now_ms)).await
+}
+
+/// What a command leads to, and the change as it leaves it; if the asker may.
+pub fn decided(
+    act: &Act,
+    change: &Change,
+    (permission, command): (Permission, &Command),
+    now_ms: Millis,
+) -> Result<(Vec<Event>, Change), No> {
+    require(act, permission, &change.content)?;
+    if let Command::Edit { content, .. } = command {
+        bounded(content)?;
+        require(act, permission, content)?;
+    }
+    let events = change.decide(command)?;
+    let mut changed = change.clone();
+    events.iter().for_each(|event| changed.apply(event, now_ms));
+    Ok((events, changed))
+}
+
+fn bounded(content: &Content) -> Result<(), Refusal> {
+    bounds::at_most("environments", content.environments.len(), bounds::PLACES_MAX)?;
+    bounds::at_most("versions", content.versions.len(), limits::COMPONENTS_MAX)?;
+    bounds::weight("change", content)
 }
 
 /// Votes on a change.
 pub async fn vote(app: &App, act: &Act, id: &Id, request: &VoteOnChange) -> Result<Stored<Change>, No> {
+    bounds::text("reason", &request.reason)?;
     let vote = Vote {
         by: voter(act),
         at_ms: app.now_ms(),

@@ -196,9 +196,12 @@ async fn work_off(app: &App, id: &Id, entry: &Entry, copy: &mut Option<Copy>) {
     };
     let mut refusals = match outcome {
         Ok(refusals) => refusals,
-        Err(error) => {
-            let text = error.to_string();
-            batch.into_iter().for_each(|it| drop(it.answer.send(Err(No::Fault(Fault::new(text.clone()))))));
+        Err(no) => {
+            let again = || match &no {
+                No::Refused(refusal) => No::Refused(refusal.clone()),
+                no @ (No::NotAdmitted(_) | No::Fault(_)) => No::Fault(Fault::new(no.to_string())),
+            };
+            batch.into_iter().for_each(|it| drop(it.answer.send(Err(again()))));
             return;
         }
     };

@@ -14,10 +14,11 @@ use tidegate_domain::deployment::strategy::Strategy;
 use tidegate_domain::estate::{Application, Component, Environment, Verified};
 use tidegate_domain::release::Release;
 use tidegate_domain::{Code, Digest, Id, Name, Refusal, Version, canonical};
-use tidegate_store::Commit;
+use tidegate_store::{Commit, StreamChange};
 
 use super::{consequence, desk, facts, view};
 use crate::app::{App, stream_change};
+use crate::bounds;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
@@ -41,8 +42,9 @@ pub async fn plan(app: &App, act: &Act, request: &PlanDeployment) -> Result<Depl
     };
     let mut deployment = Deployment::new(birth, now_ms);
     let mut events = vec![consequence::planned(&deployment)];
+    let mut bound = None;
     if let Some(change) = &request.change {
-        bind(app, act, change, &plans.forward, &digest).await?;
+        bound = bind(app, act, change, (&plans.forward, &digest)).await?;
         events.extend(deployment.decide(&plans.forward, &Command::AttachChange { change: change.clone() }, now_ms)?);
     }
     events.iter().for_each(|event| deployment.apply(event, now_ms));
@@ -52,8 +54,11 @@ pub async fn plan(app: &App, act: &Act, request: &PlanDeployment) -> Result<Depl
     let documents = documents.into_iter().flatten().map(|plan| (plan.digest(), canonical::text(plan))).collect();
     let answer = view::of(app, &deployment, &plans.forward).await?;
     let idempotency = act.remember(&answer, now_ms);
-    let commit = Commit { actor: act.caller.actor(), cause: act.cause.clone(), at_ms: now_ms, changes: vec![own], documents, idempotency };
+    let version = events.len() as u64;
+    let changes = [Some(own), bound].into_iter().flatten().collect();
+    let commit = Commit { actor: act.caller.actor(), cause: act.cause.clone(), at_ms: now_ms, changes, documents, idempotency };
     app.commit(commit).await?;
+    act.show(version);
     Ok(answer)
 }
 
@@ -164,32 +169,37 @@ async fn newest_verified(app: &App, verified: &[Verified]) -> Result<Result<Veri
     Ok(Err("nothing was verified here before".into()))
 }
 
-/// Binds a change to a plan: what is authorised is what will run. Votes on anything else fall.
-async fn bind(app: &App, act: &Act, change: &Id, plan: &plan::Plan, digest: &Digest) -> Result<(), No> {
-    let found = app.need::<Change>(change).await?.value;
-    if found.content.class == change::Class::Standard || found.content.plan.as_ref() == Some(digest) {
-        return Ok(());
+/// Binds a change to a plan: what is authorised is what will run. Votes on anything else fall. Answers with the change of its
+/// stream, to be stored together with what names it.
+async fn bind(app: &App, act: &Act, id: &Id, (plan, digest): (&plan::Plan, &Digest)) -> Result<Option<StreamChange>, No> {
+    let found = crate::list::one::<Change>(app, &act.caller, id.as_str()).await?;
+    if found.value.content.class == change::Class::Standard || found.value.content.plan.as_ref() == Some(digest) {
+        return Ok(None);
     }
-    let mut content = found.content.clone();
+    let mut content = found.value.content.clone();
     content.plan = Some(digest.clone());
     content.versions = plan.installations.iter().map(|it| (it.component.clone(), it.version.clone())).collect();
-    let act = Act { idempotency: None, if_match: None, ..act.clone() };
     let edit = change::Command::Edit { content, by: act.caller.person.name.clone() };
-    crate::change::service::command(app, &act, change, Permission::WriteChange, edit).await?;
-    Ok(())
+    let now_ms = app.now_ms();
+    let (events, value) = crate::change::service::decided(act, &found.value, (Permission::WriteChange, &edit), now_ms)?;
+    Ok((!events.is_empty()).then(|| stream_change(found.version, &events, &value)))
 }
 
 /// Lets a change authorise a deployment, and binds it to its plan.
 pub async fn attach(app: &App, act: &Act, id: &Id, change: &Id) -> Result<DeploymentView, No> {
     let deployment = permitted(app, act, id, Permission::Plan).await?;
     let plan = desk::plan(app, &deployment.plan).await?;
-    bind(app, act, change, &plan, &deployment.plan).await?;
-    put(app, act, id, Command::AttachChange { change: change.clone() }).await
+    let bound = bind(app, act, change, (&plan, &deployment.plan)).await?;
+    let command = Command::AttachChange { change: change.clone() };
+    put_beside(app, act, id, (command, bound.into_iter().collect())).await
 }
 
 /// Starts a deployment: refuses with every reason, or waits until none is left.
 pub async fn start(app: &App, act: &Act, id: &Id, request: &StartDeployment) -> Result<DeploymentView, No> {
     let deployment = permitted(app, act, id, Permission::Deploy).await?;
+    if let Some(not_before_ms) = request.not_before_ms {
+        bounds::instant("not_before_ms", not_before_ms)?;
+    }
     if request.otherwise == Otherwise::Refuse && request.not_before_ms.is_none() {
         let plan = desk::plan(app, &deployment.plan).await?;
         let gathered = facts::gather(app, &deployment, &plan).await?;
@@ -228,8 +238,35 @@ async fn permitted(app: &App, act: &Act, id: &Id, permission: Permission) -> Res
 }
 
 async fn put(app: &App, act: &Act, id: &Id, command: Command) -> Result<DeploymentView, No> {
+    put_beside(app, act, id, (command, Vec::new())).await
+}
+
+async fn put_beside(app: &App, act: &Act, id: &Id, (command, beside): (Command, Vec<StreamChange>)) -> Result<DeploymentView, No> {
+    if let Some(reason) = reason(&command) {
+        bounds::text("reason", reason)?;
+    }
     let context = (act.caller.actor(), act.cause.clone());
-    let remember = |deployment: &Deployment, now_ms| act.remember(&view::without_reasons(deployment), now_ms);
-    desk::put(app, id, context, command, remember).await?;
-    view::fresh(app, id).await
+    let remember = |answer: &DeploymentView, now_ms| act.remember(answer, now_ms);
+    let (answer, version) = desk::put(app, id, context, command, (beside, remember)).await?;
+    act.show(version);
+    Ok(answer)
+}
+
+/// What a person gave as their reason.
+fn reason(command: &Command) -> Option<&str> {
+    match command {
+        Command::Pause { reason, .. }
+        | Command::Stop { reason, .. }
+        | Command::FallBack { reason, .. }
+        | Command::OverrideGate { reason, .. }
+        | Command::Retry { reason, .. }
+        | Command::Exclude { reason, .. } => Some(reason),
+        Command::AttachChange { .. }
+        | Command::Start { .. }
+        | Command::ApproveGate { .. }
+        | Command::Resume { .. }
+        | Command::Answer { .. }
+        | Command::Report(_)
+        | Command::Measured { .. } => None,
+    }
 }

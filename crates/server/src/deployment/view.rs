@@ -44,7 +44,8 @@ async fn reasons(app: &App, deployment: &Deployment, plan: &Plan) -> Result<Vec<
 /// What it does or waits on.
 pub fn sentence(deployment: &Deployment) -> String {
     let word = deployment.state.as_str().replace('_', " ");
-    match (&deployment.waiting, deployment.decided_by.last()) {
+    let failed = deployment.failure.as_ref().map(|failure| &failure.reason);
+    match (&deployment.waiting, failed.or(deployment.decided_by.last())) {
         (Some(held), _) if !deployment.state.is_terminal() => format!("{word}: {}", held.on.sentence()),
         (_, Some(why)) if deployment.state.is_terminal() && deployment.state != State::Succeeded => format!("{word}: {why}"),
         _ => word,

@@ -13,6 +13,7 @@ use tidegate_domain::{Code, Millis, Name, Refusal};
 use tidegate_store::{Commit, Record, Stored, StreamChange};
 
 use crate::app::{App, stream_change};
+use crate::bounds;
 use crate::door::Act;
 use crate::problem::No;
 
@@ -61,13 +62,14 @@ fn thing(definition: &Definition) -> String {
 }
 
 async fn check(app: &App, act: &Act, definitions: &[Definition]) -> Result<(), No> {
+    bounds::at_most("definitions", definitions.len(), bounds::DEFINITIONS_MAX)?;
     let mut seen = BTreeSet::new();
     for (index, definition) in definitions.iter().enumerate() {
         let place = |refusal: Refusal| {
             let inner = refusal.place.clone().map(|place| format!(" {place}")).unwrap_or_default();
             refusal.at(format!("definitions[{index}] {}{inner}", thing(definition)))
         };
-        definition.check().map_err(place)?;
+        definition.check().and_then(|()| bounded(definition)).map_err(place)?;
         let permission = match definition.noun() {
             Noun::Person => Permission::Administer,
             _ => Permission::DefineEstate,
@@ -92,6 +94,13 @@ async fn check(app: &App, act: &Act, definitions: &[Definition]) -> Result<(), N
         }
     }
     Ok(())
+}
+
+fn bounded(definition: &Definition) -> Result<(), Refusal> {
+    if let Definition::Person(person) = definition {
+        bounds::at_most("grants", person.grants.len(), bounds::GRANTS_MAX)?;
+    }
+    bounds::weight(definition.noun().as_str(), definition)
 }
 
 fn about(definition: &Definition) -> About<'_> {
@@ -168,7 +177,8 @@ pub async fn enrolment(app: &App, act: &Act, target: &Name) -> Result<Enrolment,
     let found = app.need::<TargetRecord>(target).await?;
     act.caller.require(Permission::Enrol, About { application: None, environment: Some(&found.value.target.environment) })?;
     let purpose = TokenPurpose::Enrolment { target: target.clone() };
-    let made = crate::access::service::make(app, act.caller.actor(), purpose, ("enrolment", ENROLMENT_SECONDS)).await?;
+    let asked = (act.caller.actor(), act.remember_secret(app.now_ms()));
+    let made = crate::access::service::make(app, asked, purpose, ("enrolment", ENROLMENT_SECONDS)).await?;
     let command = format!("tidegate agent --server {} --root /var/lib/tidegate-agent --token {}", app.settings.public_url, made.secret);
     Ok(Enrolment { target: target.clone(), token: made.secret, expires_at_ms: made.expires_at_ms, command })
 }

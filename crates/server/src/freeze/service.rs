@@ -10,6 +10,7 @@ use tidegate_domain::{Code, Id, Millis, Name, Refusal};
 use tidegate_store::{Filter, Order, PageRequest, Stored};
 
 use crate::app::App;
+use crate::bounds;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
@@ -19,6 +20,7 @@ const FREEZES_MAX: u32 = 1_000;
 
 /// Declares a freeze.
 pub async fn declare(app: &App, act: &Act, request: &DeclareFreeze) -> Result<Stored<Freeze>, No> {
+    bounded(request)?;
     require(act, Permission::ManageFreeze, &request.environments, &request.applications)?;
     if jiff::tz::TimeZone::get(&request.zone).is_err() {
         let what = format!("\"{}\" is not a time zone", tidegate_domain::ids::clip(&request.zone));
@@ -43,6 +45,14 @@ pub async fn declare(app: &App, act: &Act, request: &DeclareFreeze) -> Result<St
     app.create(act, freeze, &[event]).await
 }
 
+fn bounded(request: &DeclareFreeze) -> Result<(), Refusal> {
+    bounds::at_most("environments", request.environments.len(), bounds::PLACES_MAX)?;
+    bounds::at_most("applications", request.applications.len(), bounds::PLACES_MAX)?;
+    bounds::instant("from_ms", request.from_ms)?;
+    bounds::instant("until_ms", request.until_ms)?;
+    bounds::weight("freeze", request)
+}
+
 /// Ends a freeze early.
 pub async fn lift(app: &App, act: &Act, id: &Id, reason: &str) -> Result<Stored<Freeze>, No> {
     edit(app, act, id, |freeze, now_ms| {
@@ -59,6 +69,7 @@ pub async fn request_exception(app: &App, act: &Act, id: &Id, request: &RequestE
     act.caller.require(Permission::Deploy, about)?;
     let exception = secret::id("EXC", app.now_ms());
     edit(app, act, id, |freeze, now_ms| {
+        bounds::at_most("exceptions", freeze.exceptions.len() + 1, bounds::EXCEPTIONS_MAX)?;
         let exception = Exception {
             id: exception.clone(),
             deployment: request.deployment.clone(),

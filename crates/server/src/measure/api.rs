@@ -1,26 +1,14 @@
 //! Doors of figures.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tidegate_api::request::Nothing;
 use tidegate_domain::access::{About, Permission};
-use tidegate_domain::change::{Change, Class};
-use tidegate_domain::deployment::plan::Purpose;
-use tidegate_domain::deployment::rollout::{Deployment, State};
-use tidegate_domain::estate::{Environment, Tier};
-use tidegate_domain::measure::dora::{self, Dora, End, Fact};
-use tidegate_domain::{Id, Millis};
-use tidegate_store::{Filter, Order, PageRequest};
+use tidegate_domain::measure::dora::Dora;
 
 use crate::app::App;
 use crate::door::{Act, Input, Route, get};
 use crate::problem::No;
-
-/// Days the figures look back.
-const DAYS: i64 = 90;
-/// Deployments they are made of at most.
-const FACTS_MAX: u32 = 10_000;
 
 /// The doors.
 pub fn routes() -> Vec<Route> {
@@ -29,48 +17,5 @@ pub fn routes() -> Vec<Route> {
 
 async fn figures(app: Arc<App>, act: Act, _: Input<Nothing>) -> Result<Dora, No> {
     act.caller.require(Permission::Read, About::default())?;
-    of(&app).await
-}
-
-/// The figures, from the deployments into production environments.
-pub async fn of(app: &App) -> Result<Dora, No> {
-    let all = PageRequest { order: Order::ByName, after: None, limit: 1_000 };
-    let environments = app.store.list::<Environment>(&Filter::default(), &all).await?.rows;
-    let production: Vec<_> = environments.into_iter().filter(|it| it.value.tier == Tier::Production).map(|it| it.value.name).collect();
-    if production.is_empty() {
-        return Ok(dora::figures(&[], |_| None, 0));
-    }
-    let filter = Filter { environments: production, ..Filter::default() };
-    let request = PageRequest { order: Order::NewestFirst, after: None, limit: FACTS_MAX };
-    let now_ms = app.now_ms();
-    let since_ms = now_ms - DAYS * 86_400_000;
-    let deployments = app.store.list::<Deployment>(&filter, &request).await?.rows;
-    let (mut facts, mut failed_at, mut first_ms) = (Vec::new(), BTreeMap::<Id, Millis>::new(), now_ms);
-    for deployment in deployments.into_iter().map(|it| it.value).filter(|it| it.created_at_ms >= since_ms) {
-        if let Some(fact) = fact(app, &deployment).await? {
-            first_ms = first_ms.min(deployment.created_at_ms);
-            failed_at.extend(deployment.failure.map(|failure| (deployment.id.clone(), failure.at_ms)));
-            facts.push(fact);
-        }
-    }
-    // A young installation is measured over its own days, but not over less than one.
-    let period_ms = (now_ms - first_ms).max(86_400_000);
-    Ok(dora::figures(&facts, |id| failed_at.get(id).copied(), period_ms))
-}
-
-async fn fact(app: &App, deployment: &Deployment) -> Result<Option<Fact>, No> {
-    let end = match deployment.state {
-        State::Succeeded => End::Succeeded,
-        State::FellBack => End::FellBack,
-        State::Failed | State::FallbackFailed => End::Failed,
-        _ => return Ok(None),
-    };
-    let Some(ended_at_ms) = deployment.ended_at_ms.filter(|_| deployment.purpose == Purpose::Forward) else { return Ok(None) };
-    let change = match &deployment.change {
-        Some(id) => app.store.load::<Change>(id.as_str()).await?.map(|found| found.value),
-        None => None,
-    };
-    let committed_at_ms = change.as_ref().map_or(deployment.created_at_ms, |change| change.created_at_ms);
-    let rework = change.is_some_and(|change| change.content.class == Class::Emergency);
-    Ok(Some(Fact { deployment: deployment.id.clone(), committed_at_ms, ended_at_ms, end, rework }))
+    super::service::of(&app).await
 }

@@ -1,3 +1,4 @@
 //! Figures from what happened.
 
 pub mod api;
+pub mod service;

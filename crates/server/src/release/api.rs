@@ -70,7 +70,7 @@ async fn complete_phase(app: Arc<App>, act: Act, input: Input<Nothing>) -> Answe
 }
 
 async fn add_change(app: Arc<App>, act: Act, input: Input<NameChange>) -> Answer {
-    app.need::<Change>(&input.body.change).await?;
+    list::one::<Change>(&app, &act.caller, input.body.change.as_str()).await?;
     let command = Command::AddChange { change: input.body.change.clone() };
     put(app, act, input, command).await
 }

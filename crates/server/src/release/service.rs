@@ -2,13 +2,15 @@
 
 use tidegate_api::request::WriteRelease;
 use tidegate_domain::access::{About, Permission};
+use tidegate_domain::change::Change;
 use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::estate::{Application, Component};
 use tidegate_domain::release::{Command, Event, Release, State};
-use tidegate_domain::{Code, Id, Refusal};
-use tidegate_store::Stored;
+use tidegate_domain::{Code, Id, Millis, Refusal, limits};
+use tidegate_store::{Stored, StreamChange};
 
-use crate::app::App;
+use crate::app::{App, stream_change};
+use crate::bounds;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
@@ -16,6 +18,7 @@ use crate::secret;
 /// Writes a release, as a draft. Its artifacts need not be there yet, its components must.
 pub async fn write(app: &App, act: &Act, request: &WriteRelease) -> Result<Stored<Release>, No> {
     act.caller.require(Permission::ManageRelease, About { application: Some(&request.application), environment: None })?;
+    bounded(request)?;
     app.need::<Application>(&request.application).await?;
     for component in request.versions.keys() {
         let found = app.need::<Component>(component).await?;
@@ -53,22 +56,45 @@ pub async fn write(app: &App, act: &Act, request: &WriteRelease) -> Result<Store
     app.create(act, release, &[drafted]).await
 }
 
+fn bounded(request: &WriteRelease) -> Result<(), Refusal> {
+    bounds::at_most("versions", request.versions.len(), limits::COMPONENTS_MAX)?;
+    bounds::at_most("objectives", request.objectives.len(), bounds::OBJECTIVES_MAX)?;
+    request.ready_by_ms.map_or(Ok(()), |at_ms| bounds::instant("ready_by_ms", at_ms))?;
+    bounds::weight("release", request)
+}
+
 /// Puts a command to a release.
 pub async fn command(app: &App, act: &Act, id: &Id, command: impl Fn(&Release) -> Command) -> Result<Stored<Release>, No> {
-    app.edit::<Release, Event>(act, id, |release, now_ms| {
-        let command = command(release);
-        let permission = match command {
-            // Whoever writes a change may put it into the release it is for.
-            Command::AddChange { .. } => Permission::WriteChange,
-            _ => Permission::ManageRelease,
-        };
-        act.caller.require(permission, About { application: Some(&release.application), environment: None })?;
-        let events = release.decide(&command)?;
-        let mut changed = release.clone();
-        events.iter().for_each(|event| changed.apply(event, now_ms));
-        Ok((events, changed))
-    })
-    .await
+    app.edit::<Release, Event>(act, id, |release, now_ms| decided(act, release, &command(release), now_ms)).await
+}
+
+/// Takes a new change into a release's scope: the change of the release's stream, to be stored together with the new one.
+pub async fn taking_in(app: &App, act: &Act, id: &Id, change: &Change) -> Result<Option<StreamChange>, No> {
+    let found = app.need::<Release>(id).await?;
+    let command = Command::AddChange { change: change.id.clone() };
+    if found.value.application != change.content.application {
+        let what = format!("release {id} is one of {}", found.value.application);
+        return Err(Refusal::new(Code::Malformed, what, "name a release of the change's application").at("release").into());
+    }
+    let (events, value) = decided(act, &found.value, &command, app.now_ms())?;
+    Ok((!events.is_empty()).then(|| stream_change(found.version, &events, &value)))
+}
+
+/// What a command leads to, and the release as it leaves it; if the asker may.
+fn decided(act: &Act, release: &Release, command: &Command, now_ms: Millis) -> Result<(Vec<Event>, Release), No> {
+    let permission = match command {
+        // Whoever writes a change may put it into the release it is for.
+        Command::AddChange { .. } => {
+            bounds::at_most("changes", release.changes.len() + 1, bounds::CHANGES_MAX)?;
+            Permission::WriteChange
+        }
+        _ => Permission::ManageRelease,
+    };
+    act.caller.require(permission, About { application: Some(&release.application), environment: None })?;
+    let events = release.decide(command)?;
+    let mut changed = release.clone();
+    events.iter().for_each(|event| changed.apply(event, now_ms));
+    Ok((events, changed))
 }
 
 /// The artifacts of a release that are in the media library, by component.

@@ -11,7 +11,7 @@ use tidegate_domain::estate::{Environment, Slot, TargetRecord};
 use tidegate_domain::gate::WaitingOn;
 use tidegate_domain::release::{Release, State as ReleaseState};
 use tidegate_domain::{Millis, Name, limits};
-use tidegate_store::{Filter, Order, PageRequest};
+use tidegate_store::{Filter, Order, PageRequest, Record as _};
 
 use crate::app::App;
 use crate::deployment::{desk, view};
@@ -41,8 +41,8 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
         freezes,
         support: of_state::<Release>(app, visit, ReleaseState::EarlyLifeSupport.as_str()).await?,
         agents: agents(app).await?,
-        dora: crate::measure::api::of(app).await?,
-        dora_days: 90,
+        dora: crate::measure::service::of(app).await?,
+        dora_days: crate::measure::service::DAYS as u32,
     })
 }
 

@@ -62,7 +62,7 @@ impl Look {
 
     /// The glyph alone, where the word stands beside or in the title.
     pub fn mark(self) -> Markup {
-        html! { span class={ "state " (self.tone.class()) } title=(self.word) { (glyph(self.glyph)) span.hidden { (self.word) } } }
+        html! { span class={ "state mark " (self.tone.class()) } title=(self.word) { (glyph(self.glyph)) span.hidden { (self.word) } } }
     }
 }
 

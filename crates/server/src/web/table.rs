@@ -23,7 +23,8 @@ pub fn none() -> Markup {
 
 fn of_class(class: &str, caption: &str, heads: &[&str], rows: &Markup) -> Markup {
     html! {
-        div.scroll {
+        // What can be scrolled by a finger must be by the keyboard, too.
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
             table class=[(!class.is_empty()).then_some(class)] {
                 caption.hidden { (caption) }
                 thead { tr { @for head in heads { th scope="col" { (head) } } } }

@@ -82,7 +82,7 @@ impl Clock {
 
     /// The zone's name, for forms.
     pub fn zone_name(&self) -> String {
-        self.zone.iana_name().unwrap_or("UTC").to_owned()
+        self.zone.iana_name().filter(|name| *name != "Etc/UTC").unwrap_or("UTC").to_owned()
     }
 
     fn element(&self, at_ms: Millis, format: &str) -> Markup {

@@ -119,7 +119,7 @@ async fn approve(app: &App, stage: &Stage) -> Result<(), tidegate_server::No> {
     use tidegate_server::deployment::desk;
     let by = Name::parse("ada").expect("a name");
     let yes = Command::ApproveGate { gate: "0.after.0".into(), by: by.clone() };
-    desk::put(app, &stage.deployment, (Actor::Person(by), "test".into()), yes, |_, _| None).await
+    desk::put(app, &stage.deployment, (Actor::Person(by), "test".into()), yes, (Vec::new(), |_, _| None)).await.map(|_| ())
 }
 
 /// The end of a run, as far as it must always be the same.
@@ -136,7 +136,12 @@ async fn end(data: &Path, stage: &Stage, clock: &Arc<AtomicI64>, fleet: &Fleet) 
     for id in [stage.deployment.clone(), stage.deployment.fallback()] {
         let Some(found) = app.store.load::<Deployment>(id.as_str()).await.expect("a read") else { continue };
         let it = found.value;
-        told.push_str(&format!("{} {} {:?}\n", if it.takes_back.is_some() { "back" } else { "forward" }, it.state.as_str(), it.counts));
+        told.push_str(&format!(
+            "{} {} {:?}\n",
+            if it.takes_back.is_some() { "back" } else { "forward" },
+            it.state.as_str(),
+            it.counts
+        ));
         let events = app.store.events_of(&Stream::new(Noun::Deployment, &id), 0, 1_000).await.expect("a read");
         let mut kinds: BTreeMap<&str, u32> = BTreeMap::new();
         events.iter().for_each(|event| *kinds.entry(event.kind.as_str()).or_insert(0) += 1);

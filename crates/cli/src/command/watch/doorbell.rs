@@ -24,14 +24,14 @@ impl Doorbell {
     /// Listens from now on.
     pub fn listen(client: Client, id: &Id) -> Doorbell {
         let rung = Arc::new(Notify::new());
-        let (ring, id) = (rung.clone(), id.as_str().to_owned());
+        let (bell, id) = (rung.clone(), id.as_str().to_owned());
         let listener = tokio::spawn(async move {
             loop {
                 if let Ok(mut stream) = client.stream().await {
                     // A name cut in two between chunks is a ring lost, and that is all.
                     while let Ok(Some(chunk)) = stream.chunk().await {
                         if chunk.windows(id.len()).any(|window| window == id.as_bytes()) {
-                            ring.notify_one();
+                            bell.notify_one();
                         }
                     }
                 }

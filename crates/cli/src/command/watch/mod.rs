@@ -22,6 +22,7 @@ use crate::arguments::id;
 use crate::client::Answer;
 use crate::clock;
 use crate::ending::Ending;
+use crate::output;
 
 /// Seconds a server may be away while a deployment is followed: a restart with room to spare.
 const AWAY_SECONDS_MAX: u64 = 120;
@@ -116,7 +117,7 @@ impl Face {
         match self {
             Face::Silent => Ok(()),
             Face::Lines(transcript) => {
-                transcript.lines(detail, now_ms, &session.output.zone).iter().try_for_each(|line| session.output.text(line))
+                transcript.lines(detail, now_ms, &session.output.zone).iter().try_for_each(|line| output::plainly(line))
             }
             Face::Bars(bars, transcript) => {
                 for line in transcript.lines(detail, now_ms, &session.output.zone) {
@@ -131,10 +132,10 @@ impl Face {
     fn end(self, session: &Session, answer: &Answer<DeploymentDetail>) -> Result<(), Ending> {
         match self {
             Face::Silent => session.output.answer(answer, |detail, _| transcript::ended(detail))?,
-            Face::Lines(_) => session.output.text(&transcript::ended(&answer.value))?,
+            Face::Lines(_) => output::plainly(&transcript::ended(&answer.value))?,
             Face::Bars(bars, _) => {
                 bars.finish();
-                session.output.text(&transcript::ended(&answer.value))?;
+                output::plainly(&transcript::ended(&answer.value))?;
             }
         }
         if answer.value.deployment.state == State::Succeeded { Ok(()) } else { Err(Ending::NotSucceeded) }

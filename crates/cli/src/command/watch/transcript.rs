@@ -223,13 +223,11 @@ mod tests {
         expect![[r#"
             14:00:00  DEP-sample: shop 1.1 to production is planned, 0 of 4 targets done (canary, 2 waves, 4 targets)
             14:00:00  waiting for somebody to start it
-            14:00:01  planned
             14:00:02  running
             14:00:03  wave 1: prod-1 in progress
             14:00:05  wave 1: prod-1 healthy
-            14:00:05  wave 1: gate error rate asking: error rate: allowed at most 0.05, 3 times
+            14:00:05  wave 1: gate error rate asking: allowed at most 0.05, 3 times
             14:00:05  wave 1: gate bake asking: well for 30 s
-            14:00:05  baking, 40 more requests needed
             14:00:09  failing: error rate failed after wave 1: 0.4 is more than 0.05
             14:00:09  wave 1: gate error rate failed: 0.4 is more than 0.05
             DEP-sample fell back after 1 min 0 s: 1 healthy, 3 pending
@@ -251,7 +249,6 @@ mod tests {
         let lines = Transcript::default().lines(&detail, BEGUN_MS + 30_000, &sample::zone());
         expect![[r#"
             14:00:00  DEP-sample: shop 1.1 to production is running, 3 of 4 targets done (canary, 2 waves, 4 targets)
-            14:00:02  running
             14:00:05  wave 1: prod-1 healthy
             14:00:15  wave 2: prod-2, prod-3 healthy
             14:00:30  wave 1: gate error rate passed: 0 is at most 0.05"#]]

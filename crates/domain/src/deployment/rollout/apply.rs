@@ -34,53 +34,15 @@ impl Deployment {
                 self.state = State::Running;
                 self.started_at_ms = Some(at_ms);
             }
-            Event::Expired { reason } => self.end(State::Expired, reason.clone(), at_ms),
-            Event::GateOpened { gate, .. } => self.open(gate, at_ms),
-            Event::GateApproved { gate, by } => {
-                self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).approvals.push(by.clone());
+            Event::GateOpened { .. } | Event::GateApproved { .. } | Event::Measured { .. } | Event::GateClosed { .. } => {
+                self.change_gate(event, at_ms);
             }
-            Event::Measured { gate, measurement } => {
-                self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).measurements.push(measurement.clone());
-            }
-            Event::GateClosed { gate, name, passed, sentence } => {
-                let outcome = GateOutcome { passed: *passed, sentence: sentence.clone(), at_ms };
-                self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms)).outcome = Some(outcome);
-                let word = if *passed { "passed" } else { "failed" };
-                let side = if self.phase == Phase::Entry { "before" } else { "after" };
-                let sentence = super::event::without_name(name, sentence);
-                self.decided_by.push(format!("{name} {word} {side} wave {}: {sentence}", self.wave + 1));
-            }
-            Event::WaveStarted { ordered, already_current, .. } => {
-                self.phase = Phase::Targets;
-                for order in ordered {
-                    self.order(&order.target, 0, at_ms);
-                }
-                for target in already_current {
-                    self.put(target, TargetState::AlreadyCurrent, None, at_ms);
-                }
-            }
-            Event::TargetReported { target, state, steps, detail, .. } => {
-                self.put(target, *state, detail.clone(), at_ms);
-                if let Some(progress) = self.targets.get_mut(target) {
-                    progress.begun_at_ms.get_or_insert(at_ms);
-                    progress.steps.clone_from(steps);
-                }
-            }
-            Event::TargetsOverdue { targets, state, detail } => {
-                for target in targets {
-                    self.put(target, *state, Some(detail.clone()), at_ms);
-                }
-            }
-            Event::WaveHealthy { wave, .. } => {
-                self.phase = Phase::Verification;
-                if *wave + 1 == self.waves {
-                    self.state = State::Baking;
-                }
-            }
-            Event::WaveCompleted { wave } => {
-                self.wave = wave + 1;
-                self.phase = Phase::Entry;
-            }
+            Event::WaveStarted { .. } | Event::WaveHealthy { .. } | Event::WaveCompleted { .. } => self.change_wave(event, at_ms),
+            Event::TargetReported { .. }
+            | Event::TargetsOverdue { .. }
+            | Event::TargetRetried { .. }
+            | Event::TargetExcluded { .. }
+            | Event::TargetFailed { .. } => self.change_target(event, at_ms),
             Event::Paused { by, reason, freeze } => {
                 self.state = State::Paused;
                 self.pause = Some(Pause { by: by.clone(), reason: reason.clone(), freeze: freeze.clone(), since_ms: at_ms });
@@ -89,33 +51,99 @@ impl Deployment {
                 self.pause = None;
                 self.state = self.moving();
             }
-            Event::TargetRetried { target, start_at, .. } => self.order(target, *start_at, at_ms),
-            Event::TargetExcluded { target, by, reason } => {
-                self.put(target, TargetState::Excluded, Some(format!("excluded by {by}: {reason}")), at_ms);
+            Event::Failing { .. } | Event::FallbackStarted { .. } => self.change_course(event, at_ms),
+            Event::Expired { reason } => self.end(State::Expired, Some(reason), at_ms),
+            // What it fell back for has been told.
+            Event::FellBack => self.end(State::FellBack, None, at_ms),
+            Event::FallbackFailed { reason } => self.end(State::FallbackFailed, Some(reason), at_ms),
+            Event::Succeeded { .. } => self.end(State::Succeeded, None, at_ms),
+            Event::Failed { reason } => self.end(State::Failed, Some(reason), at_ms),
+            Event::Cancelled { by } => self.end(State::Cancelled, Some(&format!("cancelled by {by}")), at_ms),
+        }
+    }
+
+    fn change_gate(&mut self, event: &Event, at_ms: Millis) {
+        let (Event::GateOpened { gate, .. }
+        | Event::GateApproved { gate, .. }
+        | Event::Measured { gate, .. }
+        | Event::GateClosed { gate, .. }) = event
+        else {
+            return;
+        };
+        let progress = self.gates.entry(gate.clone()).or_insert_with(|| blank(at_ms));
+        if let Event::GateApproved { by, .. } = event {
+            progress.approvals.push(by.clone());
+        }
+        if let Event::Measured { measurement, .. } = event {
+            progress.measurements.push(measurement.clone());
+        }
+        if let Event::GateClosed { name, passed, sentence, .. } = event {
+            progress.outcome = Some(GateOutcome { passed: *passed, sentence: sentence.clone(), at_ms });
+            let word = if *passed { "passed" } else { "failed" };
+            let side = if self.phase == Phase::Entry { "before" } else { "after" };
+            let sentence = super::event::without_name(name, sentence);
+            self.decided_by.push(format!("{name} {word} {side} wave {}: {sentence}", self.wave + 1));
+        }
+    }
+
+    fn change_wave(&mut self, event: &Event, at_ms: Millis) {
+        if let Event::WaveStarted { ordered, already_current, .. } = event {
+            self.phase = Phase::Targets;
+            for order in ordered {
+                self.order(&order.target, 0, at_ms);
             }
-            Event::TargetFailed { target, by } => {
-                self.put(target, TargetState::Failed, Some(format!("{by} decided that it has failed")), at_ms);
+            for target in already_current {
+                self.put(target, TargetState::AlreadyCurrent, None, at_ms);
             }
-            Event::Failing { reason, then, by } => {
-                self.state = State::Failing;
-                self.ended_at_ms = None;
-                self.pause = None;
-                self.failure = Some(Failure { reason: reason.clone(), by: by.clone(), then: *then, at_ms });
-                self.decided_by.push(reason.clone());
+        }
+        if let Event::WaveHealthy { wave, .. } = event {
+            self.phase = Phase::Verification;
+            if *wave + 1 == self.waves {
+                self.state = State::Baking;
             }
-            Event::FallbackStarted { deployment } => {
-                self.state = State::FallingBack;
-                self.ended_at_ms = None;
-                self.fallback = Some(deployment.clone());
+        }
+        if let Event::WaveCompleted { wave } = event {
+            self.wave = wave + 1;
+            self.phase = Phase::Entry;
+        }
+    }
+
+    fn change_target(&mut self, event: &Event, at_ms: Millis) {
+        if let Event::TargetReported { target, state, steps, detail, .. } = event {
+            self.put(target, *state, detail.clone(), at_ms);
+            if let Some(progress) = self.targets.get_mut(target) {
+                progress.begun_at_ms.get_or_insert(at_ms);
+                progress.steps.clone_from(steps);
             }
-            Event::FellBack => self.end(State::FellBack, "fell back".into(), at_ms),
-            Event::FallbackFailed { reason } => self.end(State::FallbackFailed, reason.clone(), at_ms),
-            Event::Succeeded { .. } => {
-                self.state = State::Succeeded;
-                self.ended_at_ms = Some(at_ms);
+        }
+        if let Event::TargetsOverdue { targets, state, detail } = event {
+            for target in targets {
+                self.put(target, *state, Some(detail.clone()), at_ms);
             }
-            Event::Failed { reason } => self.end(State::Failed, reason.clone(), at_ms),
-            Event::Cancelled { by } => self.end(State::Cancelled, format!("cancelled by {by}"), at_ms),
+        }
+        if let Event::TargetRetried { target, start_at, .. } = event {
+            self.order(target, *start_at, at_ms);
+        }
+        if let Event::TargetExcluded { target, by, reason } = event {
+            self.put(target, TargetState::Excluded, Some(format!("excluded by {by}: {reason}")), at_ms);
+        }
+        if let Event::TargetFailed { target, by } = event {
+            self.put(target, TargetState::Failed, Some(format!("{by} decided that it has failed")), at_ms);
+        }
+    }
+
+    fn change_course(&mut self, event: &Event, at_ms: Millis) {
+        if let Event::Failing { reason, then, by } = event {
+            self.state = State::Failing;
+            self.ended_at_ms = None;
+            self.pause = None;
+            self.failure = Some(Failure { reason: reason.clone(), by: by.clone(), then: *then, at_ms });
+            self.decided_by.push(reason.clone());
+        }
+        if let Event::FallbackStarted { deployment } = event {
+            self.state = State::FallingBack;
+            self.ended_at_ms = None;
+            self.fallback = Some(deployment.clone());
         }
     }
 
@@ -144,16 +172,12 @@ impl Deployment {
         }
     }
 
-    fn open(&mut self, gate: &str, at_ms: Millis) {
-        self.gates.entry(gate.to_owned()).or_insert_with(|| blank(at_ms));
-    }
-
-    fn end(&mut self, state: State, reason: String, at_ms: Millis) {
+    fn end(&mut self, state: State, reason: Option<&String>, at_ms: Millis) {
         self.state = state;
         self.pause = None;
         self.ended_at_ms = Some(at_ms);
-        if self.decided_by.last() != Some(&reason) {
-            self.decided_by.push(reason);
+        if reason != self.decided_by.last() {
+            self.decided_by.extend(reason.cloned());
         }
     }
 

@@ -232,8 +232,15 @@ fn criteria(chrome: &Chrome, release: &Release, index: usize) -> Markup {
         }
         @if phase.state == PhaseState::Active && may {
             @if missing == 0 { (Act { csrf: &chrome.csrf, action: &complete, label: "Complete the phase", weight: Weight::Main }.button()) }
-            @else { (not_offered("It cannot be completed yet", &format!("somebody has to say that {missing} more hold"))) }
+            @else { (not_offered("It cannot be completed yet", &open_criteria(missing))) }
         }
+    }
+}
+
+fn open_criteria(count: usize) -> String {
+    match count {
+        1 => "somebody has to say that the open criterion holds".into(),
+        _ => format!("somebody has to say that the {count} open criteria hold"),
     }
 }
 
