@@ -30,15 +30,14 @@ pub fn run(program: &Path) -> anyhow::Result<()> {
         Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
     let login = sign_in_address(&mut server)?;
     let base = base_of(&login).with_context(|| format!("{login} is no address"))?;
-    let story = run_to_end(
+    run_to_end(
         Command::new("node")
             .arg("story.mjs")
             .current_dir(&folder)
             .env("BASE_URL", base)
             .env("LOGIN_URL", &login)
             .env("SCREENSHOTS", screenshots()),
-    );
-    story
+    )
 }
 
 /// Debian 12's own Node is too old for the driver of the browser; Debian 13's is not.

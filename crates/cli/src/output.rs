@@ -47,9 +47,14 @@ impl Output {
         self.quiet
     }
 
-    /// Whether bars can be drawn and questions asked.
-    pub fn is_interactive(&self) -> bool {
-        !self.quiet && !self.is_json() && std::io::stdout().is_terminal() && std::io::stdin().is_terminal()
+    /// Whether bars can be drawn beside the answer.
+    pub fn draws(&self) -> bool {
+        !self.quiet && !self.is_json() && std::io::stdout().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Whether somebody is there who can be asked.
+    pub fn asks(&self) -> bool {
+        self.draws() && std::io::stdin().is_terminal()
     }
 
     /// Answers with what the API said, or with its text form.

@@ -1,5 +1,5 @@
 //! Doors of the API. A [`Route`] is one typed value: path, permission, what comes in, what goes out, and the function that does
-//! it. The router and the OpenAPI document are both made of the same list, so that neither can drift from the other.
+//! it. The router and the `OpenAPI` document are both made of the same list, so that neither can drift from the other.
 
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
@@ -174,6 +174,9 @@ where
     typed(Method::POST, (path, permission, summary), act)
 }
 
+/// The parts of a path, or why they cannot be read.
+type Params = Result<RawPathParams, RawPathParamsRejection>;
+
 /// A door of another method.
 pub fn typed<B, A, F, Fut>(method: Method, (path, permission, summary): (&'static str, Permission, &'static str), act: F) -> Route
 where
@@ -183,7 +186,6 @@ where
     Fut: Future<Output = Result<A, No>> + Send + 'static,
 {
     let source = if method == Method::GET || method == Method::DELETE { Source::Query } else { Source::Body };
-    type Params = Result<RawPathParams, RawPathParamsRejection>;
     let handler = on(filter(&method), move |State(app): State<Arc<App>>, params: Params, request: Request| {
         let act = act.clone();
         async move { respond(app, params, request, (permission, source), act).await.unwrap_or_else(IntoResponse::into_response) }
@@ -203,13 +205,14 @@ pub fn raw<B: JsonSchema>(
 }
 
 /// The form of `T`, for [`raw`].
+#[expect(clippy::unnecessary_wraps, reason = "stands where a stream says that it has none")]
 pub fn form_of<T: JsonSchema>() -> Option<fn(&mut SchemaGenerator) -> Schema> {
     Some(schema_of::<T>)
 }
 
 async fn respond<B, A, F, Fut>(
     app: Arc<App>,
-    params: Result<RawPathParams, RawPathParamsRejection>,
+    params: Params,
     request: Request,
     (permission, source): (Permission, Source),
     act: F,
@@ -312,15 +315,12 @@ fn unescaped(text: &str) -> Vec<u8> {
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
         let escape = if *first == b'%' { after.get(..2).and_then(|digits| hex::decode(digits).ok()) } else { None };
-        match escape {
-            Some(byte) => {
-                bytes.extend(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
+        if let Some(byte) = escape {
+            bytes.extend(byte);
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
         }
     }
     bytes

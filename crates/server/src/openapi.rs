@@ -1,4 +1,4 @@
-//! The OpenAPI 3.1 document, made of the same list of doors as the router.
+//! The `OpenAPI` 3.1 document, made of the same list of doors as the router.
 
 use schemars::generate::SchemaSettings;
 use schemars::SchemaGenerator;
@@ -11,7 +11,7 @@ use crate::door::{Route, Source};
 /// The document.
 pub fn document(routes: &[Route]) -> Value {
     let mut settings = SchemaSettings::draft2020_12();
-    "/components/schemas".clone_into(&mut settings.definitions_path.to_mut());
+    "/components/schemas".clone_into(settings.definitions_path.to_mut());
     let mut generator = settings.into_generator();
     let mut paths = Map::new();
     for route in routes {

@@ -91,10 +91,9 @@ pub async fn bound(State(app): State<Arc<App>>, request: Request, next: Next) ->
 
 fn load(method: &Method, path: &str) -> Option<Load> {
     match path {
-        // Whoever asks whether the process lives must not hear that it is busy.
-        "/healthz" => None,
-        // A follower is counted for as long as its stream lasts, which is longer than its request.
-        "/api/v1/stream" => None,
+        // Whoever asks whether the process lives must not hear that it is busy; a follower is counted for as long as its
+        // stream lasts, which is longer than its request.
+        "/healthz" | "/api/v1/stream" => None,
         tidegate_api::agent::POLL => Some(Load::Poll),
         "/api/v1/artifacts" if method == Method::POST => Some(Load::Upload),
         _ => Some(Load::Request),

@@ -43,7 +43,7 @@ pub fn routes() -> Vec<Route> {
     .collect()
 }
 
-/// The OpenAPI document.
+/// The `OpenAPI` document.
 pub fn openapi() -> serde_json::Value {
     crate::openapi::document(&routes())
 }

@@ -28,6 +28,7 @@ struct Plan {
 }
 
 #[derive(Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names of the JSON, whose unit is part of each")]
 struct Restart {
     ordered_seconds: f64,
     first_order_seconds: f64,
@@ -40,8 +41,8 @@ pub fn run() -> anyhow::Result<Vec<Row>> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["run", "--release", "--quiet", "-p", "tidegate-testkit", "--example", "ten_thousand"]);
     let text = process::read(command.current_dir(tree::root()), LIMIT)?;
-    let measured: Measured =
-        serde_json::from_str(&text).with_context(|| format!("ten_thousand printed something else than a measurement:\n{text}"))?;
+    let measured: Measured = serde_json::from_str(&text)
+        .with_context(|| format!("ten_thousand printed something else than a measurement:\n{text}"))?;
     Ok(rows(&measured))
 }
 
@@ -51,9 +52,24 @@ fn rows(measured: &Measured) -> Vec<Row> {
     let planned = format!("ms to plan {targets} targets x {} waves", plan.waves);
     let read = Some(ms(restart.rows_alone_seconds));
     vec![
-        Row::new(planned, ms(plan.seconds), Some(ms(plan.hash_alone_seconds)), "over the API, stored; peer: hashing the plan alone"),
-        Row::new(format!("ms to order {targets} targets at once"), ms(restart.ordered_seconds), None, "stored, each with its order"),
-        Row::new("ms from restart to the first order".into(), ms(restart.first_order_seconds), read, "peer: reading the rows alone"),
+        Row::new(
+            planned,
+            ms(plan.seconds),
+            Some(ms(plan.hash_alone_seconds)),
+            "over the API, stored; peer: hashing the plan alone",
+        ),
+        Row::new(
+            format!("ms to order {targets} targets at once"),
+            ms(restart.ordered_seconds),
+            None,
+            "stored, each with its order",
+        ),
+        Row::new(
+            "ms from restart to the first order".into(),
+            ms(restart.first_order_seconds),
+            read,
+            "peer: reading the rows alone",
+        ),
         Row::new("ms from restart to the whole in hand".into(), ms(restart.looked_seconds), read, "peer: reading the rows alone"),
     ]
 }

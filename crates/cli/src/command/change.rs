@@ -281,7 +281,7 @@ impl Voted {
 async fn confirmed(session: &Session, id: &Id, choice: Choice) -> Result<Digest, Ending> {
     let row = fetch(session, id).await?;
     let digest = row.value.content.digest();
-    if !session.output.is_interactive() {
+    if !session.output.asks() {
         let refusal = Refusal::new(
             Code::Malformed,
             "a vote is bound to what was looked at, and nobody is there to look",

@@ -15,19 +15,25 @@ const TARGETS_MAX: usize = 40;
 
 /// What a command on a deployment led to.
 pub fn view(view: &DeploymentView, zone: &TimeZone) -> String {
-    let mut text = format!("{}\n  {}", headline(&view.deployment), view.sentence);
+    let mut text = told(&view.deployment, &view.sentence);
     if !view.reasons.is_empty() {
         text.push_str(&format!("\n{}", problem::reasons(&view.reasons, zone)));
     }
     text
 }
 
-/// `DEP-1: ledger 1.1 to production is running, 3 of 12 targets done`
+/// The headline, and the sentence below it if that says more than the state does.
+fn told(deployment: &Deployment, sentence: &str) -> String {
+    let headline = headline(deployment);
+    if sentence == deployment.state.as_str().replace('_', " ") { headline } else { format!("{headline}\n  {sentence}") }
+}
+
+/// `DEP-1: ledger 1.1 to production: running, 3 of 12 targets done`
 pub fn headline(deployment: &Deployment) -> String {
     let versions: Vec<String> = deployment.versions.iter().map(|(component, version)| format!("{component} {version}")).collect();
     let back = if deployment.purpose == Purpose::Fallback { " back" } else { "" };
     let state = deployment.state.as_str().replace('_', " ");
-    format!("{}: {}{back} to {} is {state}, {}", deployment.id, versions.join(", "), deployment.environment, progress(deployment))
+    format!("{}: {}{back} to {}: {state}, {}", deployment.id, versions.join(", "), deployment.environment, progress(deployment))
 }
 
 fn progress(deployment: &Deployment) -> String {
@@ -56,7 +62,7 @@ pub fn list(page: &Page<Versioned<Deployment>>, zone: &TimeZone) -> String {
 /// Everything about one deployment; `all` writes out every target.
 pub fn detail(detail: &DeploymentDetail, zone: &TimeZone, all: bool) -> String {
     let deployment = &detail.deployment;
-    let mut parts = vec![format!("{}\n  {}", headline(deployment), detail.sentence), facts(deployment, zone)];
+    let mut parts = vec![told(deployment, &detail.sentence), facts(deployment, zone)];
     parts.push(waves(detail));
     if !detail.gates.is_empty() {
         parts.push(gates(&detail.gates, zone));
@@ -180,7 +186,7 @@ mod tests {
         detail.sentence = "1 target failed, none is tolerated".into();
         detail.deployment.decided_by = vec!["error rate: 0 is at most 0.05".into()];
         expect![[r#"
-            DEP-sample: shop 1.1 to production is failing, 1 of 4 targets done
+            DEP-sample: shop 1.1 to production: failing, 1 of 4 targets done
               1 target failed, none is tolerated
 
               plan          sha256:8ad4a3b32977c48063de5d6217c69b8b308243edeec22782dc1d290771ed8047
@@ -207,7 +213,8 @@ mod tests {
             prod-4  2     pending  0        2026-11-21 14:00:00 +01:00
 
             decided by:
-              - error rate: 0 is at most 0.05"#]].assert_eq(&super::detail(&detail, &sample::zone(), false));
+              - error rate: 0 is at most 0.05"#]]
+        .assert_eq(&super::detail(&detail, &sample::zone(), false));
     }
 
     #[test]
@@ -226,9 +233,10 @@ mod tests {
         ];
         let view = DeploymentView { deployment: detail.deployment, reasons, sentence: detail.sentence };
         expect![[r#"
-            DEP-sample: shop 1.1 to production is planned, 0 of 4 targets done
+            DEP-sample: shop 1.1 to production: planned, 0 of 4 targets done
               waiting for somebody to start it
               - freeze "year end" is in force in production; wait [freeze, until 2026-11-21 15:00:00 +01:00]
-              - DEP-other is at work on shop in production; wait [slot_taken]"#]].assert_eq(&super::view(&view, &sample::zone()));
+              - DEP-other is at work on shop in production; wait [slot_taken]"#]]
+        .assert_eq(&super::view(&view, &sample::zone()));
     }
 }

@@ -65,8 +65,8 @@ async fn staged(world: &World) -> tokio::process::Child {
 /// The lines of a transcript that are there whenever somebody looked: what passes quickly may pass between two looks.
 fn lasting(transcript: &str) -> String {
     let passing = [
-        "is queued,",
-        "is running,",
+        ": queued,",
+        ": running,",
         "  queued",
         "  running",
         "in progress",
@@ -232,8 +232,7 @@ async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
     .assert_eq(&plain(&said.all()));
     let said = world.run(&["deployment", "show", &deployment]).await;
     expect![[r#"
-        DEP-1: storefront 1.0 to production is planned, 0 of 1 target done
-          planned
+        DEP-1: storefront 1.0 to production: planned, 0 of 1 target done
 
           plan  sha256:2
           strategy  all at once

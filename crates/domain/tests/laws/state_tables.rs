@@ -128,6 +128,9 @@ fn a_deployment_in_every_state() {
         start
             start_requested: planned
             refused (state_forbids): awaiting_approval, scheduled, queued, running, baking, paused, failing, falling_back, succeeded, failed, fell_back, fallback_failed, cancelled, expired
+        attach a change
+            change_attached: planned, awaiting_approval, scheduled, queued
+            refused (state_forbids): running, baking, paused, failing, falling_back, succeeded, failed, fell_back, fallback_failed, cancelled, expired
         approve gate
             refused (state_forbids): planned, awaiting_approval, scheduled, queued, failing, falling_back, succeeded, failed, fell_back, fallback_failed, cancelled, expired
             gate_approved: running, baking, paused

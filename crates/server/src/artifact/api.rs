@@ -30,7 +30,7 @@ use crate::secret;
 /// Chunks that may wait for the check: enough to keep it busy, little memory.
 const CHUNKS_AHEAD: usize = 16;
 /// Longest pause between two chunks.
-const CHUNK_PATIENCE: Duration = Duration::from_secs(60);
+const CHUNK_PATIENCE: Duration = Duration::from_mins(1);
 
 /// The doors.
 pub fn routes() -> Vec<Route> {

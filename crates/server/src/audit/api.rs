@@ -196,11 +196,8 @@ async fn allowed(app: &App, request: &Parts) -> Result<(), No> {
 /// Where a browser that lost the stream goes on. Whoever sends nonsense must not silently miss what happened meanwhile.
 fn resumed(request: &Parts) -> Result<Option<u64>, Refusal> {
     let Some(value) = request.headers.get("last-event-id") else { return Ok(None) };
-    match value.to_str().ok().and_then(|text| text.parse().ok()) {
-        Some(position) => Ok(Some(position)),
-        None => {
-            let remedy = "send the id of the last entry as it came";
-            Err(Refusal::new(Code::Malformed, "Last-Event-ID is not a position", remedy).at("Last-Event-ID"))
-        }
+    if let Some(position) = value.to_str().ok().and_then(|text| text.parse().ok()) { Ok(Some(position)) } else {
+        let remedy = "send the id of the last entry as it came";
+        Err(Refusal::new(Code::Malformed, "Last-Event-ID is not a position", remedy).at("Last-Event-ID"))
     }
 }

@@ -70,12 +70,9 @@ impl FromRequestParts<Arc<App>> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Visit, Response> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let caller = Caller::of_browser(app, &parts.headers).await.map_err(|no| no_page(&nobody(app, path), &no))?;
-        match caller {
-            Some(caller) => Ok(Visit { chrome: chrome(app, &caller, path), caller }),
-            None => {
-                let markup = login::login(&nobody(app, path), &login::Login::Needed);
-                Err((StatusCode::UNAUTHORIZED, fresh(markup)).into_response())
-            }
+        if let Some(caller) = caller { Ok(Visit { chrome: chrome(app, &caller, path), caller }) } else {
+            let markup = login::login(&nobody(app, path), &login::Login::Needed);
+            Err((StatusCode::UNAUTHORIZED, fresh(markup)).into_response())
         }
     }
 }

@@ -93,7 +93,7 @@ fn place(slot: Option<&Slot>, here: Vec<&DeploymentView>, application: Name) -> 
     let mine = |view: &&&DeploymentView| view.deployment.application == application;
     let now = here.iter().filter(mine).find(|view| view.deployment.state.holds_slot()).map(|view| (*view).clone());
     let next = here.iter().filter(mine).find(|view| !view.deployment.state.holds_slot()).map(|view| (*view).clone());
-    Place { runs, now, next, application }
+    Place { application, runs, now, next }
 }
 
 fn versions(package: &BTreeMap<Name, (tidegate_domain::Version, tidegate_domain::Digest)>) -> String {

@@ -2,8 +2,16 @@
 // A skipped test and the seed of a random one say so.
 #![allow(clippy::print_stdout)]
 
+mod agents;
+mod backup;
+mod browser;
 mod doors;
+mod keys;
 mod kill;
+mod mangled;
 mod openapi;
+mod overload;
 mod refusals;
 mod stage;
+mod stream;
+mod uploads;

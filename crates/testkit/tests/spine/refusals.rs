@@ -145,7 +145,10 @@ async fn bad_parts_of_a_path_and_bad_queries_are_problems() {
     }
     let last = admin.request(reqwest::Method::GET, "/stream").header("last-event-id", "yesterday");
     told.push_str(&format!("Last-Event-ID: yesterday → {}\n", admin.send(last).await.problem()));
-    let stale = admin.request(reqwest::Method::POST, "/changes").header("if-match", "*").json(&json!({}));
+    let stale = admin
+        .request(reqwest::Method::POST, "/changes")
+        .header("if-match", "*")
+        .json(&json!({"content": crate::stage::content("x")}));
     told.push_str(&format!("If-Match: * → {}\n", admin.send(stale).await.problem()));
     expect_test::expect![[r#"
         /changes/%ff → 400 malformed: the path is not UTF-8 at path; encode it as UTF-8
@@ -177,7 +180,7 @@ async fn bad_parts_of_a_path_and_bad_queries_are_problems() {
         /stream?limit=1 → 400 unknown_field: limit: unknown field `limit`, expected `after` at query; see /api/openapi.json for what this address takes
         /whoami?x=1 → 400 unknown_field: x: unknown field `x`, there are no fields at query; see /api/openapi.json for what this address takes
         Last-Event-ID: yesterday → 400 malformed: Last-Event-ID is not a position at Last-Event-ID; send the id of the last entry as it came
-        If-Match: * → 400 malformed: the field content is missing; add content
+        If-Match: * → 400 malformed: If-Match is not a version at If-Match; send the ETag back as it came
     "#]].assert_eq(&told);
     stage.server.running.stop().await;
 }

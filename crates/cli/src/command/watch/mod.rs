@@ -95,7 +95,7 @@ impl Face {
         let output = &session.output;
         match () {
             () if output.is_json() || output.is_quiet() => Face::Silent,
-            () if output.is_interactive() => Face::Bars(Box::default(), Transcript::default()),
+            () if output.draws() => Face::Bars(Box::default(), Transcript::default()),
             () => Face::Lines(Transcript::default()),
         }
     }

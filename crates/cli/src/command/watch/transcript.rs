@@ -221,7 +221,7 @@ mod tests {
         look(&detail, BEGUN_MS + 62_500);
         told.push(ended(&detail));
         expect![[r#"
-            14:00:00  DEP-sample: shop 1.1 to production is planned, 0 of 4 targets done (canary, 2 waves, 4 targets)
+            14:00:00  DEP-sample: shop 1.1 to production: planned, 0 of 4 targets done (canary, 2 waves, 4 targets)
             14:00:00  waiting for somebody to start it
             14:00:02  running
             14:00:03  wave 1: prod-1 in progress
@@ -248,7 +248,7 @@ mod tests {
         detail.gates[0].sentence = "error rate: 0 is at most 0.05".into();
         let lines = Transcript::default().lines(&detail, BEGUN_MS + 30_000, &sample::zone());
         expect![[r#"
-            14:00:00  DEP-sample: shop 1.1 to production is running, 3 of 4 targets done (canary, 2 waves, 4 targets)
+            14:00:00  DEP-sample: shop 1.1 to production: running, 3 of 4 targets done (canary, 2 waves, 4 targets)
             14:00:05  wave 1: prod-1 healthy
             14:00:15  wave 2: prod-2, prod-3 healthy
             14:00:30  wave 1: gate error rate passed: 0 is at most 0.05"#]]

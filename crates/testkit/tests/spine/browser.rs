@@ -1,0 +1,248 @@
+//! Browsers: sign-in links, sessions, forms and what every answer says to a browser.
+
+use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
+use reqwest::redirect::Policy;
+use serde_json::json;
+use tidegate_server::Running;
+use tidegate_testkit::TestServer;
+
+use crate::stage::Stage;
+
+/// A browser that follows nothing by itself.
+struct Browser {
+    base: String,
+    http: reqwest::Client,
+    cookie: String,
+}
+
+struct Page {
+    status: u16,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Browser {
+    fn new(server: &TestServer) -> Browser {
+        let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
+        Browser { base: server.admin.base.clone(), http, cookie: String::new() }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Page {
+        let response = request.header(COOKIE, &self.cookie).send().await.expect("an answer");
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Page { status, headers, text: response.text().await.expect("a page") }
+    }
+
+    async fn get(&self, path: &str) -> Page {
+        self.send(self.http.get(format!("{}{path}", self.base))).await
+    }
+
+    async fn post(&self, path: &str, form: &str) -> Page {
+        let request = self.http.post(format!("{}{path}", self.base)).body(form.to_owned());
+        self.send(request.header("content-type", "application/x-www-form-urlencoded")).await
+    }
+
+    /// Signs in and returns the cookie as it was set.
+    async fn sign_in(&mut self, running: &Running) -> String {
+        let link = login_link(running).await;
+        let page = self.post("/login", &format!("token={}", token(&link))).await;
+        assert_eq!((page.status, page.headers[LOCATION].to_str().expect("text")), (303, "/"), "{}", page.text);
+        let set = page.headers[SET_COOKIE].to_str().expect("text").to_owned();
+        self.cookie = set.split(';').next().unwrap_or_default().to_owned();
+        set
+    }
+
+    async fn csrf(&self) -> String {
+        let page = self.get("/freezes").await;
+        let field = page.text.split("name=\"csrf\" value=\"").nth(1).expect("a form with its proof");
+        field.split('"').next().unwrap_or_default().to_owned()
+    }
+}
+
+fn token(link: &str) -> &str {
+    link.split("token=").nth(1).expect("a token")
+}
+
+/// A link for the administrator, made as the command line makes it, beside a server that runs.
+async fn login_link(running: &Running) -> String {
+    let data = running.app.settings.data.clone();
+    let config = tidegate_server::Config { listen: running.address, ..tidegate_testkit::config(&data) };
+    tidegate_server::login_link(&config, "admin").await.expect("a link")
+}
+
+#[tokio::test]
+async fn the_first_start_prints_a_link_and_no_later_one_does() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let link = server.running.login_link.clone().expect("a link");
+    assert!(link.starts_with(&format!("{}/login?token=", server.admin.base)), "{link}");
+    let server = server.restart(folder.path()).await;
+    assert!(server.running.login_link.is_none());
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(folder.path().join("server.key")).expect("a key").permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_link_signs_in_once_and_looking_at_it_does_not_use_it_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let mut browser = Browser::new(&server);
+    let link = login_link(&server.running).await;
+    for _ in 0..3 {
+        let page = browser.get(&format!("/login?token={}", token(&link))).await;
+        assert!(page.status == 200 && page.text.contains("Sign in as admin"), "{}", page.text);
+    }
+    let form = format!("token={}", token(&link));
+    let first = browser.post("/login", &form).await;
+    assert_eq!(first.status, 303);
+    browser.cookie = first.headers[SET_COOKIE].to_str().expect("text").split(';').next().unwrap_or_default().to_owned();
+    assert_eq!(browser.get("/").await.status, 200);
+    let second = Browser::new(&server).post("/login", &form).await;
+    assert_eq!((second.status, second.headers.get(SET_COOKIE)), (401, None));
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_who_use_a_link_at_once_one_is_signed_in() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let link = login_link(&server.running).await;
+    let form = format!("token={}", token(&link));
+    let browsers: Vec<Browser> = (0..8).map(|_| Browser::new(&server)).collect();
+    let pages = futures_util::future::join_all(browsers.iter().map(|browser| browser.post("/login", &form))).await;
+    assert_eq!(pages.iter().filter(|page| page.status == 303).count(), 1);
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn links_and_sessions_expire_and_signing_out_ends_a_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::at_rest(folder.path()).await;
+    let mut browser = Browser::new(&server);
+    // The link is made by the server's clock here, which the test moves.
+    let link = server.running.login_link.clone().expect("a link");
+    server.pass_ms(15 * 60 * 1_000);
+    assert_eq!(browser.post("/login", &format!("token={}", token(&link))).await.status, 401);
+    browser.sign_in(&server.running).await;
+    assert_eq!(browser.get("/").await.status, 200);
+    let csrf = browser.csrf().await;
+    let out = browser.post("/logout", &format!("csrf={csrf}")).await;
+    assert!(out.headers[SET_COOKIE].to_str().expect("text").contains("Max-Age=0"));
+    assert_eq!(browser.get("/").await.status, 401, "the cookie opens nothing any more, also if the browser keeps it");
+    browser.sign_in(&server.running).await;
+    server.pass_ms(14 * 3_600 * 1_000);
+    assert_eq!(browser.get("/").await.status, 401);
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn the_cookie_is_for_this_server_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let set = Browser::new(&server).sign_in(&server.running).await;
+    let flags: Vec<&str> = set.split("; ").skip(1).collect();
+    assert_eq!(flags, ["Path=/", "HttpOnly", "SameSite=Lax", "Max-Age=50400"]);
+    server.running.stop().await;
+    let secure = tempfile::tempdir().expect("a folder");
+    let config =
+        tidegate_server::Config { public_url: Some("https://gate.example".into()), ..tidegate_testkit::config(secure.path()) };
+    let server = TestServer::with(config, tidegate_server::clock::Clock::System, None).await;
+    let set = Browser::new(&server).sign_in(&server.running).await;
+    assert!(set.ends_with("; Secure"), "{set}");
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_is_taken_only_from_a_page_of_the_same_session() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::set(folder.path()).await;
+    let server = &stage.server;
+    let (mut browser, mut other) = (Browser::new(server), Browser::new(server));
+    browser.sign_in(&server.running).await;
+    other.sign_in(&server.running).await;
+    let (own, foreign) = (browser.csrf().await, other.csrf().await);
+    assert_ne!(own, foreign);
+    let before = server.admin.events().await;
+    let (change, deployment, freeze) = (stage.thing("change"), stage.thing("deployment"), stage.thing("freeze"));
+    let release = stage.thing("release");
+    let forms = [
+        "/freezes".to_owned(),
+        format!("/freezes/{freeze}/lift"),
+        format!("/freezes/{freeze}/exceptions"),
+        format!("/changes/{change}/submit"),
+        format!("/changes/{change}/vote"),
+        format!("/changes/{change}/cancel"),
+        format!("/deployments/{deployment}/start"),
+        format!("/deployments/{deployment}/stop"),
+        format!("/deployments/{deployment}/pause"),
+        format!("/deployments/{deployment}/targets/t-01/retry"),
+        format!("/releases/{release}/plan"),
+        format!("/releases/{release}/reject"),
+        "/logout".to_owned(),
+    ];
+    for form in &forms {
+        for proof in [
+            String::new(),
+            "csrf=".into(),
+            format!("csrf={foreign}"),
+            "csrf=rubbish".into(),
+            format!("CSRF={own}"),
+            format!("csrf={foreign}&csrf={own}"),
+        ] {
+            let page = browser.post(form, &format!("reason=x&{proof}")).await;
+            assert_eq!(page.status, 403, "{form} with \"{proof}\"");
+        }
+        let nobody = Browser::new(server).post(form, &format!("csrf={own}&reason=x")).await;
+        assert_eq!(nobody.status, 401, "{form} without a cookie");
+        let elsewhere = browser.http.post(format!("{}{form}", browser.base)).header("sec-fetch-site", "cross-site");
+        let elsewhere = elsewhere.header("content-type", "application/x-www-form-urlencoded").body(format!("csrf={own}"));
+        assert_eq!(browser.send(elsewhere).await.status, 403, "{form} from another site");
+    }
+    // The cookie opens reading alone at the doors of programs.
+    assert_eq!(browser.get("/api/v1/whoami").await.status, 200);
+    for (path, body) in
+        [("/api/v1/changes", json!({"content": crate::stage::content("x")})), ("/api/v1/definitions", json!({"definitions": []}))]
+    {
+        let request = browser.http.post(format!("{}{path}", browser.base)).json(&body);
+        assert_eq!(browser.send(request).await.status, 401, "{path}");
+    }
+    assert_eq!(server.admin.events().await, before, "something was stored");
+    let page = browser.post(&format!("/changes/{change}/submit"), &format!("csrf={own}")).await;
+    assert_eq!(page.status, 303, "{}", page.text);
+    assert_eq!(server.admin.events().await, before + 2);
+    stage.server.running.stop().await;
+}
+
+#[tokio::test]
+async fn every_answer_tells_browsers_what_they_may_not_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let mut browser = Browser::new(&server);
+    browser.sign_in(&server.running).await;
+    for path in [
+        "/",
+        "/login",
+        "/freezes",
+        "/nothing",
+        "/healthz",
+        "/api/openapi.json",
+        "/api/v1/whoami",
+        "/api/v1/nothing",
+        "/assets/tidegate.css",
+        "/agent/v1/nothing",
+        "/docs/errors/nothing",
+    ] {
+        let page = browser.get(path).await;
+        let header = |name: &str| page.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let policy = header("content-security-policy");
+        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
+        assert!(!policy.contains("unsafe"), "{path}: {policy}");
+        assert_eq!((header("x-content-type-options"), header("x-frame-options")), ("nosniff".into(), "DENY".into()), "{path}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
+        assert!(!header("x-request-id").is_empty(), "{path}");
+    }
+    server.running.stop().await;
+}
