@@ -171,6 +171,15 @@ pub async fn first_token(running: &Running) -> Result<String, No> {
     Ok(service::make(&running.app, (SYSTEM, None), purpose, ("first token", 86_400)).await?.secret)
 }
 
+/// A one-time sign-in link for a person, by the clock of a server that runs in this process.
+///
+/// # Errors
+///
+/// [`Code::NotFound`] if there is no such person.
+pub async fn link_for(running: &Running, person: &str) -> Result<String, No> {
+    service::login_link(&running.app, &Name::parse(person)?).await
+}
+
 /// Runs a server until `shutdown` completes. Tells `started` where it listens and the first administrator's link.
 ///
 /// # Errors

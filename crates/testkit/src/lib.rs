@@ -6,6 +6,7 @@ mod dice;
 mod estate;
 mod fleet;
 mod follower;
+mod postgres;
 mod server;
 mod wire;
 
@@ -14,5 +15,6 @@ pub use dice::Dice;
 pub use estate::{Estate, artifact};
 pub use fleet::{Behaviour, Fleet};
 pub use follower::{Entry, Follower};
+pub use postgres::on_postgres;
 pub use server::{TestServer, config};
 pub use wire::{WireAgent, is_signed};

@@ -41,6 +41,16 @@ impl TestServer {
         TestServer::with(config(data), Clock::Set(clock.clone()), Some(clock)).await
     }
 
+    /// Starts a server on a `PostgreSQL` database, with a clock that the test moves.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    pub async fn on_database(data: &Path, url: String) -> TestServer {
+        let clock = Arc::new(AtomicI64::new(BEGIN_MS));
+        TestServer::with(Config { database: Some(url), ..config(data) }, Clock::Set(clock.clone()), Some(clock)).await
+    }
+
     /// Starts a server as configured.
     ///
     /// # Panics

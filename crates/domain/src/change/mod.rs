@@ -480,7 +480,11 @@ impl Change {
         }
         match (self.content.class, outcome) {
             (Class::Standard, Outcome::Successful) => {
-                vec![Event::Closed { outcome, review: "closed by the outcome of its deployment".into() }]
+                // Its review is what happened: it is passed, not skipped, so that the history shows it.
+                vec![
+                    Event::Reviewing { outcome },
+                    Event::Closed { outcome, review: "reviewed by the outcome of its deployment".into() },
+                ]
             }
             _ => vec![Event::Reviewing { outcome }],
         }

@@ -367,10 +367,10 @@ fn classes_differ_in_these_ways_only() {
     expect![[r#"
         standard, submit in draft: submitted + authorised, not submitted + awaiting_authorisation
         standard, submit in rejected: submitted + authorised, not submitted + awaiting_authorisation
-        standard, conclude well in authorised: closed, not reviewing
-        standard, conclude well in scheduled: closed, not reviewing
-        standard, conclude well in implementing: closed, not reviewing
-        standard, conclude well in verifying: closed, not reviewing
+        standard, conclude well in authorised: reviewing + closed, not reviewing
+        standard, conclude well in scheduled: reviewing + closed, not reviewing
+        standard, conclude well in implementing: reviewing + closed, not reviewing
+        standard, conclude well in verifying: reviewing + closed, not reviewing
     "#]]
     .assert_eq(&(differs("standard") + &differs("emergency")));
 }

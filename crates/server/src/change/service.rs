@@ -8,6 +8,7 @@ use tidegate_store::Stored;
 
 use crate::app::App;
 use crate::bounds;
+use crate::estate::service as estate;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
@@ -16,6 +17,7 @@ use crate::secret;
 pub async fn write(app: &App, act: &Act, request: &WriteChange) -> Result<Stored<Change>, No> {
     bounded(&request.content)?;
     require(act, Permission::WriteChange, &request.content)?;
+    estate::there(app, &[&request.content.application], &request.content.environments).await?;
     let now_ms = app.now_ms();
     let author = act.caller.person.name.clone();
     let (mut change, events) = Change::draft(secret::id("CHG", now_ms), request.content.clone(), author, now_ms)?;
@@ -29,6 +31,9 @@ pub async fn write(app: &App, act: &Act, request: &WriteChange) -> Result<Stored
 
 /// Puts a command to a change.
 pub async fn command(app: &App, act: &Act, id: &Id, permission: Permission, command: Command) -> Result<Stored<Change>, No> {
+    if let Command::Edit { content, .. } = &command {
+        estate::there(app, &[&content.application], &content.environments).await?;
+    }
     app.edit::<Change, Event>(act, id, |change, now_ms| decided(act, change, (permission, &command), now_ms)).await
 }
 

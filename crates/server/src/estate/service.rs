@@ -121,6 +121,21 @@ fn needs(definition: &Definition) -> Vec<(Noun, &Name)> {
     }
 }
 
+/// Refuses names of applications and environments that are not defined.
+///
+/// # Errors
+///
+/// [`Code::NotFound`].
+pub async fn there(app: &App, applications: &[&Name], environments: &[Name]) -> Result<(), No> {
+    let named = applications.iter().map(|name| (Noun::Application, *name));
+    for (noun, name) in named.chain(environments.iter().map(|name| (Noun::Environment, name))) {
+        if !exists(app, noun, name).await? {
+            return Err(Refusal::not_found(noun.as_str(), name).into());
+        }
+    }
+    Ok(())
+}
+
 async fn exists(app: &App, noun: Noun, name: &Name) -> Result<bool, No> {
     Ok(match noun {
         Noun::Application => app.store.load::<Application>(name.as_str()).await?.is_some(),

@@ -11,6 +11,7 @@ use tidegate_store::{Filter, Order, PageRequest, Stored};
 
 use crate::app::App;
 use crate::bounds;
+use crate::estate::service as estate;
 use crate::door::Act;
 use crate::problem::No;
 use crate::secret;
@@ -22,6 +23,8 @@ const FREEZES_MAX: u32 = 1_000;
 pub async fn declare(app: &App, act: &Act, request: &DeclareFreeze) -> Result<Stored<Freeze>, No> {
     bounded(request)?;
     require(act, Permission::ManageFreeze, &request.environments, &request.applications)?;
+    // A freeze of what is not there would stop nothing, and nobody would notice before it should have.
+    estate::there(app, &request.applications.iter().collect::<Vec<_>>(), &request.environments).await?;
     if jiff::tz::TimeZone::get(&request.zone).is_err() {
         let what = format!("\"{}\" is not a time zone", tidegate_domain::ids::clip(&request.zone));
         return Err(Refusal::new(Code::OutOfRange, what, "use an IANA name such as Europe/Vienna or UTC").at("zone").into());

@@ -44,7 +44,7 @@ impl Browser {
 
     /// Signs in and returns the cookie as it was set.
     async fn sign_in(&mut self, running: &Running) -> String {
-        let link = login_link(running).await;
+        let link = tidegate_server::link_for(running, "admin").await.expect("a link");
         let page = self.post("/login", &format!("token={}", token(&link))).await;
         assert_eq!((page.status, page.headers[LOCATION].to_str().expect("text")), (303, "/"), "{}", page.text);
         let set = page.headers[SET_COOKIE].to_str().expect("text").to_owned();
