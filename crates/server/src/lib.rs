@@ -33,4 +33,4 @@ pub mod web;
 
 pub use problem::{Fault, No};
 pub use router::{openapi, router};
-pub use start::{Config, Running, backup, first_token, link_for, login_link, open, restore, run, start};
+pub use start::{Config, Running, api_token, backup, first_token, link_for, login_link, open, restore, run, start};

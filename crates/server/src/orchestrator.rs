@@ -16,6 +16,9 @@ use crate::problem::No;
 /// Deployments under way that one server looks after.
 const UNDER_WAY_MAX: u32 = 5_000;
 
+/// Time between two times of forgetting old idempotency keys.
+const PURGE_MS: Millis = 3_600_000;
+
 /// The states of a deployment that somebody has to look at.
 const UNDER_WAY: [State; 8] = [
     State::AwaitingApproval,
@@ -30,7 +33,9 @@ const UNDER_WAY: [State; 8] = [
 
 /// Runs until `stop` is told.
 pub async fn run(app: Arc<App>, mut stop: tokio::sync::watch::Receiver<bool>) {
+    let mut purged_ms = 0;
     while !*stop.borrow() {
+        purged_ms = purge(&app, purged_ms).await;
         let next_ms = match round(&app).await {
             Ok(next_ms) => next_ms,
             Err(error) => {
@@ -45,6 +50,18 @@ pub async fn run(app: Arc<App>, mut stop: tokio::sync::watch::Receiver<bool>) {
             _ = stop.changed() => {}
         }
     }
+}
+
+/// Forgets used idempotency keys that are older than the store keeps them; once in a while. Returns when it last did.
+async fn purge(app: &App, purged_ms: Millis) -> Millis {
+    let now_ms = app.now_ms();
+    if now_ms - purged_ms < PURGE_MS {
+        return purged_ms;
+    }
+    if let Err(error) = app.store.purge(now_ms).await {
+        tracing::warn!(%error, "old idempotency keys could not be forgotten; it is tried again");
+    }
+    now_ms
 }
 
 /// How long to rest: until something is due, but never longer than one look interval, as every bell may have been lost.

@@ -205,6 +205,21 @@ pub async fn login_link(config: &Config, person: &str) -> Result<String, No> {
     link
 }
 
+/// An API token for a person, made beside a server that may be running.
+///
+/// # Errors
+///
+/// [`Code::NotFound`] if there is no such person, [`Code::OutOfRange`] for a life that no token has.
+pub async fn api_token(
+    config: &Config,
+    request: &tidegate_api::request::MakeToken,
+) -> Result<tidegate_api::view::MadeToken, No> {
+    let app = open(config, Clock::System, config.listen).await?;
+    let made = service::make_beside(&app, request).await;
+    app.store.close().await;
+    made
+}
+
 /// Copies database, key and media library into a new folder, while a server may be running.
 ///
 /// # Errors
@@ -253,6 +268,10 @@ pub async fn restore(from: &Path, config: &Config) -> Result<tidegate_store::Ver
     if config.data.exists() {
         let what = format!("{} is there already", config.data.display());
         return Err(Refusal::new(Code::AlreadyExists, what, "restore into a folder that is not there, then start from it").into());
+    }
+    if config.database.is_some() {
+        let what = "a backup folder holds an embedded database, and PostgreSQL was named";
+        return Err(Refusal::new(Code::Malformed, what, "restore PostgreSQL with its own tools, or leave --database out").into());
     }
     // Without these a fresh database or a fresh key would be made, and pass for a restored one.
     for part in [DATABASE, KEY, OBJECTS] {

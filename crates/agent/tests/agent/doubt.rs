@@ -3,7 +3,7 @@
 use tidegate_domain::deployment::order::{Order, Outcome, Report, StepState};
 use tidegate_domain::estate::Class;
 
-use crate::world::{World, claimed, script, signal, unpack, wait_until};
+use crate::world::{World, claimed, is_alive, script, signal, unpack, wait_until};
 
 /// Holds before or after its effect until the test lets it go, so that it can be killed right there.
 const HELD: &str = r#"
@@ -147,20 +147,38 @@ async fn a_step_that_ended_while_the_agent_was_away_is_not_run_again() {
     assert_eq!(world.effects(), ["begin", "effect", "end", "after"]);
 }
 
+/// Sends the supervisor of the held step a signal that the agent knows nothing of, and answers how the order ended.
+async fn signalled(world: &World, class: Class, sent: rustix::process::Signal) -> Report {
+    let order = held(world, class, "before", GREP);
+    world.server.with(|memory| memory.orders.push(order.clone()));
+    reached(world, "before").await;
+    let tried = world.root().join("journal/DEP-1_web-1_1/00001-001");
+    let supervisor = claimed(&tried)[0];
+    signal(supervisor.0, sent);
+    wait_until("the supervisor is gone", || !is_alive(supervisor.0, supervisor.1)).await;
+    for (pid, ticks) in claimed(&tried.join("child")) {
+        wait_until("its program is gone too", || !is_alive(pid, ticks)).await;
+    }
+    std::fs::write(world.folder.path().join("ledger.go"), "").expect("let go");
+    world.server.end_of(&order.attempt).await
+}
+
 #[tokio::test]
 async fn a_program_dies_with_its_supervisor_and_is_then_in_doubt() {
     let world = World::running().await;
-    let order = held(&world, Class::Once, "before", GREP);
-    world.server.with(|memory| memory.orders.push(order.clone()));
-    reached(&world, "before").await;
-    let tried = world.root().join("journal/DEP-1_web-1_1/00001-001");
-    let supervisor = claimed(&tried).into_iter().find(|found| !claimed(&tried.join("child")).contains(found));
-    signal(supervisor.expect("a supervisor").0, rustix::process::Signal::KILL);
-    let report = world.server.end_of(&order.attempt).await;
-    std::fs::write(world.folder.path().join("ledger.go"), "").expect("let go");
+    let report = signalled(&world, Class::Once, rustix::process::Signal::KILL).await;
     assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
-    for (pid, ticks) in claimed(&tried) {
-        assert!(!crate::world::is_alive(pid, ticks), "nothing of the step runs any more");
-    }
     assert_eq!(world.effects(), ["begin"]);
+}
+
+#[tokio::test]
+async fn a_step_that_the_host_ends_unasked_is_in_doubt_and_not_cancelled() {
+    let world = World::running().await;
+    let report = signalled(&world, Class::Once, rustix::process::Signal::TERM).await;
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
+    assert_eq!(world.effects(), ["begin"]);
+    let world = World::running().await;
+    let report = signalled(&world, Class::Idempotent, rustix::process::Signal::TERM).await;
+    assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
+    assert_eq!(world.effects(), ["begin", "begin", "effect", "end", "after"]);
 }

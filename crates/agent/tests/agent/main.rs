@@ -2,6 +2,7 @@
 
 mod crash;
 mod doubt;
+mod launches;
 mod refusals;
 mod releases;
 mod server;

@@ -74,10 +74,19 @@ async fn a_digest_that_nobody_signed() {
 
 #[tokio::test]
 async fn bytes_that_do_not_have_the_signed_digest() {
-    for bytes in [tar_gz(&[("bin/step".into(), b"#!/bin/sh\necho evil".to_vec(), 0o755)]), Vec::new(), vec![0; 1 << 20]] {
+    let other = |_: Vec<u8>| tar_gz(&[("bin/step".into(), b"#!/bin/sh\necho evil".to_vec(), 0o755)]);
+    let one_bit = |mut bytes: Vec<u8>| {
+        bytes[20] ^= 1;
+        bytes
+    };
+    let changes: [&dyn Fn(Vec<u8>) -> Vec<u8>; 4] = [&other, &one_bit, &|_| Vec::new(), &|_| vec![0; 1 << 20]];
+    for change in changes {
         let sentence = refused(|world, order| {
             let digest = order.installations[0].artifact.digest.as_str().to_owned();
-            world.server.with(|memory| memory.artifacts.insert(digest, bytes));
+            world.server.with(|memory| {
+                let bytes = memory.artifacts.remove(&digest).expect("the bytes");
+                memory.artifacts.insert(digest, change(bytes));
+            });
         });
         said(&sentence.await, "digest_mismatch");
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tidegate_domain::deployment::artifact::Format;
-use tidegate_domain::deployment::order::{Installation, Outcome};
+use tidegate_domain::deployment::order::{Installation, Outcome, Report};
 
 use crate::world::{World, switch, tar_gz, unpack, wait_until};
 
@@ -80,6 +80,20 @@ async fn the_same_version_with_other_bytes_replaces_the_folder_in_one_move() {
         assert_eq!(fs::read_to_string(world.component().join("current/text")).expect("the file"), text);
     }
     assert_eq!(releases(&world), ["1.0"]);
+}
+
+#[tokio::test]
+async fn a_version_that_is_installed_again_is_complete_only_after_its_end() {
+    let world = World::running().await;
+    let complete = |report: Report| report.attested.values().next().expect("an installation").complete;
+    let again = plain(&world, "1.0", "x");
+    assert!(complete(world.server.carry_out(world.order(1, 1, vec![again.clone()])).await));
+    let mut failing = again.clone();
+    failing.steps.push(crate::world::script("absent", tidegate_domain::estate::Class::Idempotent));
+    let report = world.server.carry_out(world.order(2, 2, vec![failing])).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(!complete(report));
+    assert!(complete(world.server.carry_out(world.order(3, 3, vec![again])).await));
 }
 
 #[tokio::test]

@@ -64,6 +64,8 @@ async fn a_program_outlives_the_agent_and_is_found_again() {
     world.kill().await;
     assert_eq!(served(&address).await, "1.0");
     world.start(0);
+    assert_eq!(world.server.carry_out(world.order(9, 1, Vec::new())).await.outcome, Outcome::Healthy);
+    assert_eq!(alive(&world), first, "it was found, not started again");
     assert_eq!(world.server.carry_out(order(&world, 2, "1.1", &address)).await.outcome, Outcome::Healthy);
     let second = alive(&world);
     assert!(second.len() == 1 && second != first, "the found one was replaced");

@@ -40,6 +40,11 @@ impl Place {
     }
 }
 
+/// The data of a server, as another family of commands names it.
+pub fn beside(data: PathBuf, database: Option<String>) -> Result<Config, Ending> {
+    existing(Place { data, database, public_url: None }.beside()?)
+}
+
 /// Run the server. The first start prints a link that makes you its administrator.
 #[derive(Debug, Args)]
 pub struct Server {
