@@ -126,10 +126,15 @@ impl Api {
     ///
     /// If the server does not answer.
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let response = request.send().await.expect("the server answers");
-        let (status, headers) = (response.status(), response.headers().clone());
-        let text = response.text().await.expect("the answer ends");
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-        Answer { status, headers, body }
+        send(request).await
     }
+}
+
+/// Sends a request and takes the whole answer.
+pub(crate) async fn send(request: reqwest::RequestBuilder) -> Answer {
+    let response = request.send().await.expect("the server answers");
+    let (status, headers) = (response.status(), response.headers().clone());
+    let text = response.text().await.expect("the answer ends");
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Answer { status, headers, body }
 }

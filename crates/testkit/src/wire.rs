@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use tidegate_api::agent as wire;
 use tidegate_domain::Name;
 
-use crate::{Answer, Api};
+use crate::Answer;
+use crate::api::send;
 
 /// An agent with a key and, perhaps, a session.
 #[derive(Debug, Clone)]
@@ -17,15 +18,13 @@ pub struct WireAgent {
     pub target: Name,
     key: SigningKey,
     session: Option<String>,
-    server: Api,
+    base: String,
 }
 
 impl WireAgent {
     /// An agent of a target; the number makes its key.
     pub fn new(base: &str, target: &Name, key: u8) -> WireAgent {
-        // The API sends the bearer; an agent's is its session's token.
-        let server = Api::new(base.to_owned(), String::new());
-        WireAgent { target: target.clone(), key: SigningKey::from_bytes(&[key; 32]), session: None, server }
+        WireAgent { target: target.clone(), key: SigningKey::from_bytes(&[key; 32]), session: None, base: base.to_owned() }
     }
 
     /// Its public key in base64.
@@ -35,7 +34,7 @@ impl WireAgent {
 
     /// A call of the contract.
     pub fn call(&self, path: &str, body: &Value) -> RequestBuilder {
-        let request = reqwest_client().post(format!("{}{path}", self.server.base)).json(body);
+        let request = client().post(format!("{}{path}", self.base)).json(body);
         match &self.session {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -44,7 +43,7 @@ impl WireAgent {
 
     /// Makes a call.
     pub async fn post(&self, path: &str, body: &Value) -> Answer {
-        self.server.send(self.call(path, body)).await
+        send(self.call(path, body)).await
     }
 
     /// Enrols with a one-time token.
@@ -104,12 +103,12 @@ impl WireAgent {
 
     /// Fetches bytes.
     pub async fn fetch(&self, digest: &str) -> Answer {
-        let request = reqwest_client().get(format!("{}/agent/v1/artifacts/{digest}", self.server.base));
-        self.server.send(request.bearer_auth(self.session.as_deref().unwrap_or_default())).await
+        let request = client().get(format!("{}/agent/v1/artifacts/{digest}", self.base));
+        send(request.bearer_auth(self.session.as_deref().unwrap_or_default())).await
     }
 }
 
-fn reqwest_client() -> &'static reqwest::Client {
+fn client() -> &'static reqwest::Client {
     static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
     // Connections are not kept: each belongs to the runtime of the test that opened it.
     CLIENT.get_or_init(|| reqwest::Client::builder().pool_max_idle_per_host(0).build().expect("a client"))

@@ -108,11 +108,13 @@ impl World {
 
     /// Kills everything that runs below the root, as a power cut does.
     pub async fn kill_all(&self) {
-        // Supervisors first: one that sees its program die would keep that as a result.
-        for (process, _) in claimed(&self.root()) {
-            signal(process, rustix::process::Signal::KILL);
-        }
-        wait_until("everything is dead", || claimed(&self.root()).iter().all(|(pid, ticks)| !is_alive(*pid, *ticks))).await;
+        // Supervisors first: one that sees its program die would keep that as a result. And again for a start on its way.
+        let left = || {
+            let left: Vec<(i32, u64)> = claimed(&self.root()).into_iter().filter(|(pid, ticks)| is_alive(*pid, *ticks)).collect();
+            left.iter().for_each(|(pid, _)| signal(*pid, rustix::process::Signal::KILL));
+            left.len()
+        };
+        wait_until("everything is dead", || left() == 0).await;
     }
 
     /// Signs, keeps and orders bytes as the artifact of a version of `ledger`.
