@@ -30,7 +30,6 @@ mod ratchet;
 mod runner;
 mod services;
 mod supervisor;
-mod template;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -98,7 +98,8 @@ mod tests {
             2026-10-25T02:30 → 2026-10-25T02:30 does not exist, or exists twice, in Europe/Vienna
             tomorrow → "tomorrow" is not a time
             + → "+" is not a time
-            18:00 → "18:00" is not a time"#]].assert_eq(&lines.join("\n"));
+            18:00 → "18:00" is not a time"#]]
+        .assert_eq(&lines.join("\n"));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::ids::clip;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, UndefinedBehavior, Value};
-use crate::ids::clip;
 
 /// Instructions one text may take; a text that needs more is an endless one.
 const FUEL: u64 = 10_000;

@@ -98,7 +98,8 @@ impl App {
 
     /// Puts a commit through the one door and rings the bells.
     pub async fn commit(&self, commit: Commit) -> Result<Committed, tidegate_store::CommitError> {
-        let targets: Vec<Name> = commit.changes.iter().flat_map(|change| &change.orders).map(|order| order.target.clone()).collect();
+        let targets: Vec<Name> =
+            commit.changes.iter().flat_map(|change| &change.orders).map(|order| order.target.clone()).collect();
         let committed = self.store.commit(commit).await?;
         targets.iter().for_each(|target| self.bells.ring(target));
         self.wake.notify_one();
@@ -143,7 +144,8 @@ impl App {
             at_ms: now_ms,
             changes: [stream_change(0, events, &stored.value)].into_iter().chain(beside).collect(),
             documents: Vec::new(),
-            idempotency: act.remember(&Versioned { version: stored.version, updated_at_ms: now_ms, value: &stored.value }, now_ms),
+            idempotency: act
+                .remember(&Versioned { version: stored.version, updated_at_ms: now_ms, value: &stored.value }, now_ms),
         };
         match self.commit(commit).await {
             Ok(_) => Ok(stored),
@@ -191,7 +193,8 @@ impl App {
                 at_ms: now_ms,
                 changes: vec![stream_change(found.version, &events, &stored.value)],
                 documents: Vec::new(),
-                idempotency: act.remember(&Versioned { version: stored.version, updated_at_ms: now_ms, value: &stored.value }, now_ms),
+                idempotency: act
+                    .remember(&Versioned { version: stored.version, updated_at_ms: now_ms, value: &stored.value }, now_ms),
             };
             match self.commit(commit).await {
                 Ok(_) => return Ok(stored),

@@ -237,7 +237,8 @@ where
     let act_of = Act { caller, cause, if_match, idempotency: idempotency.clone(), shown: shown.clone() };
     match act(app.clone(), act_of, Input { body, params }).await {
         Ok(answer) => {
-            let text = serde_json::to_string(&answer).map_err(|error| No::Fault(crate::problem::Fault::new(error.to_string())))?;
+            let text =
+                serde_json::to_string(&answer).map_err(|error| No::Fault(crate::problem::Fault::new(error.to_string())))?;
             Ok(json(text, (shown.get().copied(), "fresh")))
         }
         // The same request may have been carried out at the same moment; then its answer is this one's too.
@@ -354,8 +355,12 @@ fn idempotency(parts: &Parts, caller: &Caller) -> Result<Option<String>, Refusal
     let Some(value) = given else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (8..=128).contains(&key.len()) => Ok(Some(format!("{}:{key}", caller.actor()))),
-        _ => Err(Refusal::new(Code::Malformed, "the idempotency key is too short, too long or not text", "use 8 to 128 characters")
-            .at("Idempotency-Key")),
+        _ => Err(Refusal::new(
+            Code::Malformed,
+            "the idempotency key is too short, too long or not text",
+            "use 8 to 128 characters",
+        )
+        .at("Idempotency-Key")),
     }
 }
 

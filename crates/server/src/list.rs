@@ -1,8 +1,8 @@
 //! Lists: one query form, one page form, and nothing shown that the asker may not see.
 
+use tidegate_api::definition::NamedStrategy;
 use tidegate_api::request::ListQuery;
 use tidegate_api::view::{Page, Versioned};
-use tidegate_api::definition::NamedStrategy;
 use tidegate_domain::access::{Person, Scope};
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::change::Change;
@@ -42,7 +42,8 @@ pub fn request(query: &ListQuery) -> Result<(Filter, PageRequest), Refusal> {
             return Err(Refusal::new(Code::Malformed, what, "use newest, oldest or name").at("sort"));
         }
     };
-    let states = query.state.as_deref().unwrap_or_default().split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect();
+    let states =
+        query.state.as_deref().unwrap_or_default().split(',').filter(|state| !state.is_empty()).map(str::to_owned).collect();
     let filter = Filter {
         states,
         applications: query.application.iter().cloned().collect(),
@@ -85,9 +86,9 @@ impl Seen for Freeze {
     fn places(&self) -> Vec<Place> {
         let or_all = |names: &[Name]| if names.is_empty() { vec![None] } else { names.iter().cloned().map(Some).collect() };
         let environments: Vec<Option<Name>> = or_all(&self.environments);
-        let pairs = or_all(&self.applications).into_iter().flat_map(|application| {
-            environments.iter().map(move |environment| (application.clone(), environment.clone()))
-        });
+        let pairs = or_all(&self.applications)
+            .into_iter()
+            .flat_map(|application| environments.iter().map(move |environment| (application.clone(), environment.clone())));
         pairs.collect()
     }
 }

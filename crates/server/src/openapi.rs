@@ -1,7 +1,7 @@
 //! The `OpenAPI` 3.1 document, made of the same list of doors as the router.
 
-use schemars::generate::SchemaSettings;
 use schemars::SchemaGenerator;
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use tidegate_api::Problem;
 use tidegate_domain::access::Permission;
@@ -60,7 +60,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
         parameters.push(header("Idempotency-Key", sense, (8, Some(128))));
     }
     if route.source == Source::Body && route.path.contains("/{id}") {
-        parameters.push(header("If-Match", "The ETag of the version that was looked at; another one is refused with 412", (1, None)));
+        parameters.push(header(
+            "If-Match",
+            "The ETag of the version that was looked at; another one is refused with 412",
+            (1, None),
+        ));
     }
     if route.path == "/stream" {
         parameters.push(header("Last-Event-ID", "The id of the last entry that came; goes before `after`", (1, None)));
@@ -93,8 +97,10 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let good = match route.answer {
         Some(answer) => json!({"description": "Done", "content": {"application/json": {"schema": answer(generator)}}}),
-        None => json!({"description": "Server-sent events: each has a position as its id, and an `EventView` as JSON as its data",
-            "content": {"text/event-stream": {"schema": {"type": "string"}}}}),
+        None => {
+            json!({"description": "Server-sent events: each has a position as its id, and an `EventView` as JSON as its data",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}}})
+        }
     };
     json!({"200": good, "default": {"$ref": "#/components/responses/Problem"}})
 }
@@ -117,11 +123,10 @@ fn whole(input: &schemars::Schema, generator: &mut SchemaGenerator) -> Value {
 
 fn query_parameters(input: &schemars::Schema, generator: &mut SchemaGenerator) -> Vec<Value> {
     let schema = whole(input, generator);
-    let required: Vec<&str> = schema["required"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
+    let required: Vec<&str> =
+        schema["required"].as_array().map(|names| names.iter().filter_map(Value::as_str).collect()).unwrap_or_default();
     let Some(properties) = schema["properties"].as_object() else { return Vec::new() };
-    let parameter = |(name, schema): (&String, &Value)| {
-        json!({"name": name, "in": "query", "required": required.contains(&name.as_str()), "schema": schema})
-    };
+    let parameter = |(name, schema): (&String, &Value)| json!({"name": name, "in": "query", "required": required.contains(&name.as_str()), "schema": schema});
     properties.iter().map(parameter).collect()
 }
 

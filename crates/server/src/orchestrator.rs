@@ -78,7 +78,9 @@ pub async fn round(app: &Arc<App>) -> Result<Option<Millis>, No> {
         match desk::look(app, &id).await {
             Ok(Looked::Wait(at_ms)) => {
                 next_ms = [next_ms, at_ms].into_iter().flatten().min();
-                spawn_probes(app, &id).await?;
+                if let Err(error) = spawn_probes(app, &id).await {
+                    tracing::error!(deployment = %id, %error, "a deployment could not be measured; it is tried again");
+                }
             }
             Ok(Looked::Over) => {}
             // One that cannot be looked at must not hide the others.
@@ -94,8 +96,12 @@ async fn spawn_probes(app: &Arc<App>, id: &Id) -> Result<(), No> {
     if due && app.desk.begin_probes(id) {
         let (app, id) = (app.clone(), id.clone());
         tokio::spawn(async move {
-            probes::measure(app.clone(), id.clone()).await;
+            // In a task of its own, so that a panic in it does not keep the deployment from being measured again.
+            let measured = tokio::spawn(probes::measure(app.clone(), id.clone())).await;
             app.desk.end_probes(&id);
+            if let Err(error) = measured {
+                tracing::error!(deployment = %id, %error, "measuring broke off");
+            }
         });
     }
     Ok(())

@@ -80,7 +80,8 @@ impl No {
             No::NotAdmitted(reasons) => Problem::not_admitted(reasons.clone()),
             No::Fault(fault) => {
                 tracing::error!(cause = %fault, "a request failed by a fault of ours");
-                let refusal = Refusal::new(Code::Fault, "something went wrong on the server", "try again; the server's log has the cause");
+                let refusal =
+                    Refusal::new(Code::Fault, "something went wrong on the server", "try again; the server's log has the cause");
                 Problem::of(&refusal)
             }
         }

@@ -66,7 +66,8 @@ impl ServerKey {
         let path = folder.join("server.key");
         match std::fs::read(&path) {
             Ok(bytes) => {
-                let bytes: [u8; 32] = bytes.try_into().map_err(|_| Fault::new(format!("{} is not a key of 32 bytes", path.display())))?;
+                let bytes: [u8; 32] =
+                    bytes.try_into().map_err(|_| Fault::new(format!("{} is not a key of 32 bytes", path.display())))?;
                 Ok(ServerKey(SigningKey::from_bytes(&bytes)))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -52,6 +52,8 @@ pub struct Running {
     pub app: Arc<App>,
     /// A link for the first administrator, if there was nobody yet.
     pub login_link: Option<String>,
+    /// One server at a time works on a data directory; the lock ends with this.
+    _lock: std::fs::File,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -121,6 +123,27 @@ fn database(config: &Config) -> String {
     config.database.clone().unwrap_or_else(|| format!("sqlite:{}", config.data.join(DATABASE).display()))
 }
 
+/// A copy of the history is its owner's alone, as the history itself.
+fn private(path: &Path) -> Result<(), Fault> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(|error| Fault::io(path, error))
+}
+
+/// Takes the data directory for this server alone; the kernel gives it back however the process ends.
+fn alone(data: &Path) -> Result<std::fs::File, No> {
+    let path = data.join("server.lock");
+    let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| Fault::io(&path, error))?;
+    match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            let what = format!("another server works on {}", data.display());
+            Err(Refusal::new(Code::StateForbids, what, "stop that one first, or name another data directory: --data").into())
+        }
+        Err(error) => Err(Fault::io(&path, error.into()).into()),
+    }
+}
+
 /// The data directory holds the server's key, so that it is its owner's alone.
 fn make_private(data: &Path) -> Result<(), Fault> {
     use std::os::unix::fs::DirBuilderExt as _;
@@ -133,6 +156,8 @@ fn make_private(data: &Path) -> Result<(), Fault> {
 ///
 /// [`No::Fault`] if it cannot listen or cannot open what it works on.
 pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
+    make_private(&config.data)?;
+    let lock = alone(&config.data)?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| Fault::new(format!("{}: {error}", config.listen)))?;
     let address = listener.local_addr().map_err(|error| Fault::new(error.to_string()))?;
     let app = open(config, clock, address).await?;
@@ -149,7 +174,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
             _ = ending.changed() => {}
         }
     });
-    Ok(Running { address, app, login_link, stop, tasks: vec![orchestrator, serving] })
+    Ok(Running { address, app, login_link, _lock: lock, stop, tasks: vec![orchestrator, serving] })
 }
 
 async fn first_link(app: &App) -> Result<Option<String>, No> {
@@ -210,10 +235,7 @@ pub async fn login_link(config: &Config, person: &str) -> Result<String, No> {
 /// # Errors
 ///
 /// [`Code::NotFound`] if there is no such person, [`Code::OutOfRange`] for a life that no token has.
-pub async fn api_token(
-    config: &Config,
-    request: &tidegate_api::request::MakeToken,
-) -> Result<tidegate_api::view::MadeToken, No> {
+pub async fn api_token(config: &Config, request: &tidegate_api::request::MakeToken) -> Result<tidegate_api::view::MadeToken, No> {
     let app = open(config, Clock::System, config.listen).await?;
     let made = service::make_beside(&app, request).await;
     app.store.close().await;
@@ -248,6 +270,7 @@ pub async fn backup(config: &Config, to: &Path) -> Result<(), No> {
 async fn copied(app: &App, to: &Path) -> Result<(), No> {
     // The database first: whatever it names is in the library by then, and nothing leaves the library.
     app.store.backup(&to.join(DATABASE)).await?;
+    private(&to.join(DATABASE))?;
     let (from, to) = (app.settings.data.clone(), to.to_owned());
     let copied = tokio::task::spawn_blocking(move || {
         copy(&from.join(KEY), &to.join(KEY))?;

@@ -28,7 +28,7 @@ const TESTS_MAY_KNOW: [&str; 2] = [TESTKIT, SAMPLE];
 
 /// Packages of others that only some of ours may use.
 const RESERVED: [(&str, &[&str], &str); 7] = [
-    ("sqlx", &[STORE, SAMPLE], "ask the store; only it speaks SQL"),
+    ("sqlx", &[STORE, SAMPLE, TESTKIT], "ask the store; only it speaks SQL"),
     ("axum", &[SERVER, SAMPLE], "only the server answers HTTP"),
     ("clap", &["tidegate", "xtask"], "only programs read command lines"),
     ("maud", &[SERVER], "only the server draws pages"),

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use super::{End, Job};
 use crate::launch::Program;
 use crate::pid::Process;
-use crate::template::{render, render_all};
+use tidegate_domain::template::{render, render_all};
 
 /// Longest time for one ask.
 const ASK: Duration = Duration::from_secs(5);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{End, Job};
 use crate::services::Service;
-use crate::template::render_all;
+use tidegate_domain::template::render_all;
 
 /// Stops the old one, starts the new one.
 pub async fn start(job: &Job<'_>, run: &str, args: &[String], stop_grace_seconds: u32) -> End {

@@ -10,7 +10,7 @@ use super::{End, Job};
 use crate::launch::Program;
 use crate::runner::TRIES_MAX;
 use crate::supervisor::Ended;
-use crate::template::render_all;
+use tidegate_domain::template::render_all;
 
 /// What a program's step is to do when it is not known how an earlier try ended.
 #[derive(Debug, Clone, Copy)]

@@ -19,7 +19,10 @@ pub enum LogFormat {
 /// Begins to log to stderr, at `TIDEGATE_LOG` (`info` unless said).
 pub fn log(format: LogFormat) {
     let filter = EnvFilter::try_from_env("TIDEGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
     // Only a second call could fail, and there is none.
     let _ = match format {
         LogFormat::Text => log.with_target(false).try_init(),

@@ -83,7 +83,8 @@ async fn a_refusal_of_the_server_ends_with_4() {
 
         --- stderr
         error: there is no deployment DEP-none; check the name, or list what there is with the deployment list [not_found]
-        --- exit 4"#]].assert_eq(&plain(&said.all()));
+        --- exit 4"#]]
+    .assert_eq(&plain(&said.all()));
     let said = world.run(&["deployment", "show", "DEP-none", "--output", "json"]).await;
     assert_eq!(said.code, 4);
     let problem: tidegate_api::Problem = serde_json::from_str(&said.err).expect("a problem");
@@ -107,7 +108,8 @@ async fn keys_and_tokens_are_kept_for_their_owner_alone() {
     let said = run(world.home.path(), &["whoami", "--server", &world.url()]).await;
     expect![[r#"
         admin (Administrator), trusted with administrator
-        --- exit 0"#]].assert_eq(&said.all());
+        --- exit 0"#]]
+    .assert_eq(&said.all());
     let open = std::fs::Permissions::from_mode(0o644);
     std::fs::set_permissions(world.home.path().join(".config/tidegate/token"), open).expect("the mode is set");
     let said = run(world.home.path(), &["whoami", "--server", &world.url()]).await;
@@ -120,7 +122,8 @@ async fn keys_and_tokens_are_kept_for_their_owner_alone() {
 
         --- stderr
         error: release.key exists; choose another name; a key is never written over [already_exists]
-        --- exit 6"#]].assert_eq(&said.all());
+        --- exit 6"#]]
+    .assert_eq(&said.all());
 }
 
 #[tokio::test]

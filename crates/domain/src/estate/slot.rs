@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Millis;
 use crate::ids::{Digest, Id, Name, Version};
 use crate::limits;
+use crate::refusal::{Code, Refusal};
 
 /// An application's place in an environment: who holds it, and what is verified there.
 ///
@@ -71,6 +72,25 @@ impl Slot {
         format!("{environment}/{application}")
     }
 
+    /// Whether a deployment may be taken back here: it holds the place, or was the last that did.
+    ///
+    /// # Errors
+    ///
+    /// [`Code::StateForbids`] if another one has been here since: going back would undo that one.
+    pub fn lets_fall_back(&self, deployment: &Id) -> Result<(), Refusal> {
+        let mine = |id: &Id| id == deployment;
+        let free_since = self.holder.is_none() && self.last.as_ref().is_some_and(mine);
+        if self.holder.as_ref().is_some_and(mine) || free_since {
+            return Ok(());
+        }
+        let other = self.holder.as_ref().or(self.last.as_ref()).map_or_else(String::new, ToString::to_string);
+        Err(Refusal::new(
+            Code::StateForbids,
+            format!("{deployment} cannot fall back: {other} has been at work here since"),
+            "deploy a known good version as a new deployment",
+        ))
+    }
+
     /// Takes an event in.
     pub fn apply(&mut self, event: &SlotEvent, at_ms: Millis) {
         match event {
@@ -85,8 +105,11 @@ impl Slot {
                 }
             }
             SlotEvent::Verified { deployment, package } => {
-                self.verified.retain(|verified| verified.package != *package);
-                let verified = Verified { deployment: deployment.clone(), package: package.clone(), at_ms };
+                // A package that is verified again stays that of the release that first brought it: the way back from a bad
+                // release must not make the good package look like the bad one's.
+                let known = self.verified.iter().position(|verified| verified.package == *package);
+                let first = known.map_or_else(|| deployment.clone(), |at| self.verified.remove(at).deployment);
+                let verified = Verified { deployment: first, package: package.clone(), at_ms };
                 self.verified.insert(0, verified);
                 self.verified.truncate(limits::VERIFIED_MAX);
             }

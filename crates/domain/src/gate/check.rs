@@ -78,7 +78,9 @@ impl Check {
                 (Status::Failed, format!("{failed} of {} failed: {detail}", failed + passed))
             }
             Reading::Error(why) => (Status::Error, why.clone()),
-            Reading::NoData | Reading::Counters { .. } | Reading::Value(_) => (Status::Error, "the probe gave no answer".into()),
+            // A check that asked nobody says nothing: it holds until somebody decides.
+            Reading::NoData => (Status::Inconclusive, "there was no target to ask".into()),
+            Reading::Counters { .. } | Reading::Value(_) => (Status::Error, "the probe gave no answer".into()),
         };
         Measurement { at_ms: now_ms, status, value: None, samples: 0, counters: None, detail }
     }

@@ -38,9 +38,7 @@ async fn tokens(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page
     let (filter, request) = list::request(&input.body)?;
     let page = app.store.list::<Token>(&filter, &request).await?;
     let all = act.caller.person.may(Permission::Administer, About::default());
-    let mine = |token: &Token| {
-        matches!(&token.purpose, TokenPurpose::Api { person } | TokenPurpose::Session { person } if *person == act.caller.person.name)
-    };
+    let mine = |token: &Token| matches!(&token.purpose, TokenPurpose::Api { person } | TokenPurpose::Session { person } if *person == act.caller.person.name);
     let rows = page.rows.into_iter().map(|row| row.value).filter(|token| all || mine(token)).map(view).collect();
     Ok(Page { rows, next: page.next })
 }

@@ -120,7 +120,11 @@ enum Opens {
 
 /// The refusal for somebody unknown.
 pub fn not_signed_in() -> Refusal {
-    Refusal::new(Code::NotSignedIn, "nobody is signed in, or the token is not known", "send a token, or use a sign-in link: tidegate login-link")
+    Refusal::new(
+        Code::NotSignedIn,
+        "nobody is signed in, or the token is not known",
+        "send a token, or use a sign-in link: tidegate login-link",
+    )
 }
 
 /// The token of a secret, if it is good.
@@ -148,5 +152,8 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
 
 fn cookie(headers: &HeaderMap) -> Option<String> {
     let all = headers.get(header::COOKIE)?.to_str().ok()?;
-    all.split(';').filter_map(|one| one.trim().split_once('=')).find(|(name, _)| *name == COOKIE).map(|(_, value)| value.to_owned())
+    all.split(';')
+        .filter_map(|one| one.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value.to_owned())
 }

@@ -56,9 +56,10 @@ const SESSION_SECONDS: u32 = 14 * 3_600;
 
 async fn sign_out(State(app): State<Arc<App>>, form: Form<Nothing>) -> Response {
     if let Some(id) = form.visit.caller.token.clone()
-        && let Err(no) = service::end(&app, &form.visit.act(), &id).await {
-            return no_page(&form.visit.chrome, &no);
-        }
+        && let Err(no) = service::end(&app, &form.visit.act(), &id).await
+    {
+        return no_page(&form.visit.chrome, &no);
+    }
     let page = fresh(login(&nobody(&app, "/login"), &Login::SignedOut));
     ([(header::SET_COOKIE, cookie(&app, "", 0))], page).into_response()
 }

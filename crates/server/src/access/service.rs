@@ -25,7 +25,12 @@ const TOKEN_SECONDS_MAX: u32 = 400 * 86_400;
 pub type Asked = (Actor, Option<IdempotencyRow>);
 
 /// Makes a token and returns its secret, which is shown once.
-pub async fn make(app: &App, (actor, idempotency): Asked, purpose: TokenPurpose, (label, seconds): (&str, i64)) -> Result<MadeToken, No> {
+pub async fn make(
+    app: &App,
+    (actor, idempotency): Asked,
+    purpose: TokenPurpose,
+    (label, seconds): (&str, i64),
+) -> Result<MadeToken, No> {
     let now_ms = app.now_ms();
     let (token, secret) = token(purpose.clone(), (label, seconds), now_ms);
     let events = [TokenEvent::Made { purpose, label: label.to_owned() }];
@@ -46,7 +51,8 @@ fn token(purpose: TokenPurpose, (label, seconds): (&str, i64), now_ms: Millis) -
     let id = secret::id("TOK", now_ms);
     let (text, digest) = secret::token(&id);
     let expires_at_ms = now_ms + seconds * 1_000;
-    let token = Token { id, purpose, secret: digest, label: label.to_owned(), created_at_ms: now_ms, expires_at_ms, ended_at_ms: None };
+    let token =
+        Token { id, purpose, secret: digest, label: label.to_owned(), created_at_ms: now_ms, expires_at_ms, ended_at_ms: None };
     (token, text)
 }
 

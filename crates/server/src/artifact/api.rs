@@ -2,35 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post as on_post;
-use futures_util::StreamExt as _;
-use sha2::{Digest as _, Sha256};
 use tidegate_api::request::{ListQuery, UploadArtifact};
 use tidegate_api::view::{Page, Versioned};
-use tidegate_domain::access::{About, Permission};
-use tidegate_domain::deployment::artifact::{Artifact, Event, Format, Signature, signed_text};
+use tidegate_domain::Name;
+use tidegate_domain::access::Permission;
+use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::estate::Component;
-use tidegate_domain::{Code, Digest, Name, Refusal};
-use tidegate_store::{Stored, media};
 
-use super::archive;
-use crate::access::Caller;
+use super::service;
 use crate::app::App;
-use crate::door::{Act, Input, Route, Source, cause, form_of, get, query, raw};
+use crate::door::{Act, Input, Route, Source, form_of, get, raw};
 use crate::list::{self, versioned};
-use crate::problem::{Fault, No};
-use crate::secret;
-
-/// Chunks that may wait for the check: enough to keep it busy, little memory.
-const CHUNKS_AHEAD: usize = 16;
-/// Longest pause between two chunks.
-const CHUNK_PATIENCE: Duration = Duration::from_mins(1);
+use crate::problem::No;
 
 /// The doors.
 pub fn routes() -> Vec<Route> {
@@ -53,115 +41,8 @@ async fn artifacts(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<P
 }
 
 async fn upload(State(app): State<Arc<App>>, request: Request) -> Response {
-    match take(&app, request).await {
+    match service::take(&app, request).await {
         Ok(stored) => axum::Json(versioned(stored)).into_response(),
         Err(no) => no.into_response(),
-    }
-}
-
-async fn take(app: &App, request: Request) -> Result<Stored<Artifact>, No> {
-    let caller = Caller::of(app, request.headers(), request.method(), Permission::UploadArtifact).await?;
-    let asked: UploadArtifact = query(request.uri().query().unwrap_or_default())?;
-    let component = app.need::<Component>(&asked.component).await?.value;
-    caller.require(Permission::UploadArtifact, About { application: Some(&component.application), environment: None })?;
-    let signature = signature(&asked)?;
-    let cause = cause(request.headers());
-    let upload = app.media.begin().await?;
-    let received = receive(upload, request.into_body(), asked.format).await?;
-    let id = Artifact::id(&asked.component, &asked.version);
-    let known = app.store.load::<Artifact>(&id).await?;
-    check(&asked, (signature.as_ref(), known.as_ref()), &received.digest)?;
-    if let Some(known) = known {
-        return Ok(known);
-    }
-    // Nothing is in the library before this line, so that whatever was refused leaves nothing there.
-    let (digest, size_bytes) = received.upload.finish(Some(&received.digest)).await.map_err(refused)?;
-    let artifact = Artifact {
-        digest: digest.clone(),
-        component: asked.component,
-        version: asked.version,
-        format: asked.format,
-        size_bytes,
-        signature,
-        uploaded_at_ms: app.now_ms(),
-        uploaded_by: caller.person.name.to_string(),
-    };
-    let event = Event::Uploaded { digest, size_bytes, signed: artifact.signature.is_some() };
-    let act = Act { caller, cause, if_match: None, idempotency: None, shown: Arc::default() };
-    app.create(&act, artifact, &[event]).await
-}
-
-/// Whether the bytes are what was announced. A version is its bytes: bringing the same again is no news, bringing others is
-/// refused.
-fn check(
-    asked: &UploadArtifact,
-    (signature, known): (Option<&Signature>, Option<&Stored<Artifact>>),
-    digest: &Digest,
-) -> Result<(), Refusal> {
-    if let Some(expected) = asked.digest.as_ref().filter(|expected| *expected != digest) {
-        let what = format!("the bytes have the digest {digest}, not {expected}");
-        let remedy = "upload again, and compare the digest of your file if it happens twice";
-        return Err(Refusal::new(Code::DigestMismatch, what, remedy).at("digest"));
-    }
-    let good = |it: &Signature| secret::verifies(&it.key, &it.value, &signed_text(&asked.component, &asked.version, digest));
-    if signature.is_some_and(|signature| !good(signature)) {
-        let remedy = "sign component, version and digest with the release key: tidegate artifact upload --key FILE";
-        return Err(Refusal::new(Code::SignatureInvalid, "the signature does not verify", remedy).at("signature"));
-    }
-    match known {
-        Some(known) if known.value.digest != *digest => {
-            let what = format!("{} {} is there already, with digest {}", asked.component, asked.version, known.value.digest.short());
-            Err(Refusal::new(Code::AlreadyExists, what, "a version never changes its bytes; use a new version").at("version"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn signature(asked: &UploadArtifact) -> Result<Option<Signature>, Refusal> {
-    match (&asked.signature_key, &asked.signature) {
-        (Some(key), Some(value)) => Ok(Some(Signature { key: key.clone(), value: value.clone() })),
-        (None, None) => Ok(None),
-        _ => Err(Refusal::new(Code::Malformed, "signature and signature_key belong together", "give both or none").at("signature")),
-    }
-}
-
-/// Bytes that came in, were looked through, and are not in the library yet.
-struct Received {
-    upload: media::Upload,
-    digest: Digest,
-}
-
-/// Takes the bytes in and looks through them on the way. What is refused is read to its end all the same: whoever is still
-/// sending would otherwise see a broken connection instead of the reason.
-async fn receive(mut upload: media::Upload, body: Body, format: Format) -> Result<Received, No> {
-    let (sender, chunks) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
-    let checking = tokio::task::spawn_blocking(move || archive::check(archive::Chunks::new(chunks), format));
-    let mut sender = Some(sender);
-    let mut hash = Sha256::new();
-    let mut body = body.into_data_stream();
-    while let Some(chunk) = tokio::time::timeout(CHUNK_PATIENCE, body.next()).await.map_err(|_| broke_off())? {
-        let chunk = chunk.map_err(|_| broke_off())?;
-        upload.write(&chunk).await.map_err(refused)?;
-        hash.update(&chunk);
-        if let Some(ahead) = &sender {
-            // The check is over when nobody takes any more: at the end of the archive, or at what makes it unsafe.
-            if ahead.send(chunk).await.is_err() {
-                sender = None;
-            }
-        }
-    }
-    drop(sender);
-    checking.await.map_err(|error| Fault::new(error.to_string()))??.fits(upload.bytes())?;
-    Ok(Received { upload, digest: Digest::from_bytes(&hash.finalize()) })
-}
-
-fn broke_off() -> Refusal {
-    Refusal::new(Code::Malformed, "the upload broke off", "send it again")
-}
-
-fn refused(error: media::Error) -> No {
-    match error {
-        media::Error::Refused(refusal) => No::Refused(refusal),
-        media::Error::Fault(fault) => fault.into(),
     }
 }

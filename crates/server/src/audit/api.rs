@@ -1,13 +1,11 @@
 //! Doors of the history.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::Method;
-use axum::http::request::Parts;
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get as on_get;
 use schemars::JsonSchema;
@@ -17,11 +15,11 @@ use tidegate_api::view::{AuditVerified, BrokenEntry, EventView, Page};
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::{Code, Refusal, event, limits};
 use tidegate_store::EventRow;
-use tokio::sync::OwnedSemaphorePermit;
 
+use super::follow::Follower;
 use crate::access::Caller;
 use crate::app::App;
-use crate::door::{Act, Input, Route, Source, get, query, raw};
+use crate::door::{Act, Input, Route, Source, get, raw};
 use crate::overload::Load;
 use crate::problem::No;
 
@@ -51,7 +49,7 @@ pub struct EventsQuery {
 }
 
 /// The whole history tells about everything, so that reading it needs the permission everywhere.
-fn everywhere(caller: &Caller) -> Result<(), Refusal> {
+pub(super) fn everywhere(caller: &Caller) -> Result<(), Refusal> {
     caller.require(Permission::Read, About::default())
 }
 
@@ -111,20 +109,21 @@ async fn verify(app: Arc<App>, act: Act, _: Input<Nothing>) -> Result<AuditVerif
 pub async fn verified(app: &App) -> Result<AuditVerified, No> {
     let _walk = app.overload.enter(Load::Walk)?;
     let found = app.store.verify().await?;
-    let broken = found.broken.map(|it| BrokenEntry { stream: it.stream, version: it.version, position: it.position, what: it.what });
+    let broken =
+        found.broken.map(|it| BrokenEntry { stream: it.stream, version: it.version, position: it.position, what: it.what });
     Ok(AuditVerified { events: found.events, streams: found.streams, broken })
 }
 
 /// Entries sent in one go.
-const BATCH: u32 = 100;
+pub(super) const BATCH: u32 = 100;
 
 /// The query of the stream.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct StreamQuery {
+pub(super) struct StreamQuery {
     /// Only what comes after this position; what comes from now on unless said.
     #[serde(default)]
-    after: Option<u64>,
+    pub(super) after: Option<u64>,
 }
 
 async fn follow(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -135,69 +134,5 @@ async fn follow(State(app): State<Arc<App>>, request: Request) -> Response {
             Sse::new(entries).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))).into_response()
         }
         Err(no) => no.into_response(),
-    }
-}
-
-/// Somebody who follows the history.
-struct Follower {
-    app: Arc<App>,
-    /// What they came with; looked at again, as their token may end while they follow.
-    request: Parts,
-    after: u64,
-    bell: tokio::sync::watch::Receiver<u64>,
-    /// Read and not yet sent, the last one first.
-    ready: Vec<EventRow>,
-    _held: OwnedSemaphorePermit,
-}
-
-impl Follower {
-    async fn begin(app: Arc<App>, request: Parts) -> Result<Follower, No> {
-        allowed(&app, &request).await?;
-        let asked: StreamQuery = query(request.uri.query().unwrap_or_default())?;
-        let after = match resumed(&request)?.or(asked.after) {
-            Some(after) => after,
-            None => app.store.head().await?,
-        };
-        let (bell, held) = (app.store.positions(), app.overload.enter(Load::Follower)?);
-        Ok(Follower { app, request, after, bell, ready: Vec::new(), _held: held })
-    }
-
-    async fn next(mut self) -> Option<(Result<Event, Infallible>, Follower)> {
-        loop {
-            if let Some(row) = self.ready.pop() {
-                self.after = row.position;
-                let event = Event::default().id(row.position.to_string()).event("entry");
-                return Some((Ok(event.json_data(view(row)).unwrap_or_default()), self));
-            }
-            match self.app.store.events_after(self.after, BATCH).await {
-                Ok(rows) if rows.is_empty() => {
-                    // Another process may have written, whose bell does not ring here.
-                    let patience = Duration::from_secs(u64::from(limits::LOOK_SECONDS));
-                    drop(tokio::time::timeout(patience, self.bell.changed()).await);
-                }
-                Ok(rows) => {
-                    allowed(&self.app, &self.request).await.ok()?;
-                    self.ready = rows.into_iter().rev().collect();
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a follower of the history was let go");
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-async fn allowed(app: &App, request: &Parts) -> Result<(), No> {
-    let caller = Caller::of(app, &request.headers, &request.method, Permission::Read).await?;
-    Ok(everywhere(&caller)?)
-}
-
-/// Where a browser that lost the stream goes on. Whoever sends nonsense must not silently miss what happened meanwhile.
-fn resumed(request: &Parts) -> Result<Option<u64>, Refusal> {
-    let Some(value) = request.headers.get("last-event-id") else { return Ok(None) };
-    if let Some(position) = value.to_str().ok().and_then(|text| text.parse().ok()) { Ok(Some(position)) } else {
-        let remedy = "send the id of the last entry as it came";
-        Err(Refusal::new(Code::Malformed, "Last-Event-ID is not a position", remedy).at("Last-Event-ID"))
     }
 }

@@ -1,3 +1,4 @@
 //! The history: read, streamed, verified.
 
 pub mod api;
+mod follow;

@@ -8,8 +8,8 @@ use tidegate_store::Stored;
 
 use crate::app::App;
 use crate::bounds;
-use crate::estate::service as estate;
 use crate::door::Act;
+use crate::estate::service as estate;
 use crate::problem::No;
 use crate::secret;
 
@@ -90,5 +90,7 @@ fn require(act: &Act, permission: Permission, content: &Content) -> Result<(), N
         let about = About { application: Some(&content.application), environment: Some(environment) };
         act.caller.require(permission, about)?;
     }
-    Ok(act.caller.require(permission, About { application: Some(&content.application), environment: content.environments.first() })?)
+    Ok(act
+        .caller
+        .require(permission, About { application: Some(&content.application), environment: content.environments.first() })?)
 }

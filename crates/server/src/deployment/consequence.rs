@@ -45,19 +45,23 @@ fn orders(events: &[Event], deployment: &Deployment, plan: &Plan, now_ms: Millis
         names.extend(deployment.targets.values().filter(|it| it.state.is_in_flight()).map(|it| &it.target));
     }
     let progress = names.into_iter().filter_map(|name| deployment.targets.get(name)).filter(|progress| progress.attempt > 0);
-    progress.filter_map(|progress| order(deployment, plan, progress, (stopped, now_ms))).collect()
+    let heard = |name: &Name| events.iter().any(|event| matches!(event, Event::TargetReported { target, .. } if target == name));
+    progress.filter_map(|it| order(deployment, plan, it, (stopped, heard(&it.target), now_ms))).collect()
 }
 
 /// The order of a target's current try, in the state that its progress asks for.
-fn order(deployment: &Deployment, plan: &Plan, progress: &TargetProgress, (stopped, now_ms): (bool, Millis)) -> Option<OrderRow> {
+fn order(deployment: &Deployment, plan: &Plan, progress: &TargetProgress, told: (bool, bool, Millis)) -> Option<OrderRow> {
+    let (stopped, heard, now_ms) = told;
     let state = match progress.state {
         TargetState::Ordered | TargetState::InProgress if stopped => OrderState::Cancelling,
         TargetState::Ordered | TargetState::InProgress => OrderState::Open,
         // Late ones are told to end, if they are ever heard of again.
-        TargetState::TimedOut | TargetState::Unreachable => OrderState::Cancelling,
+        TargetState::TimedOut | TargetState::Unreachable if !heard => OrderState::Cancelling,
         TargetState::Pending
         | TargetState::Healthy
         | TargetState::Failed
+        | TargetState::TimedOut
+        | TargetState::Unreachable
         | TargetState::Excluded
         | TargetState::AlreadyCurrent
         | TargetState::Cancelled
@@ -99,6 +103,10 @@ pub async fn elsewhere(app: &App, deployment: &Deployment, plan: &Plan, events: 
 /// The application's place: taken at the start, handed over to the plan back, freed at the end.
 async fn place(app: &App, deployment: &Deployment, plan: &Plan, events: &[Event]) -> Result<Option<StreamChange>, No> {
     let found = facts::slot(app, &deployment.environment, &deployment.application).await?;
+    let taken_over = events.iter().any(|event| matches!(event, Event::FallbackStarted { .. }));
+    if taken_over && found.value.holder.as_ref() != Some(&deployment.id) {
+        return Err(Fault::new(format!("{} would fall back over another deployment", deployment.id)).into());
+    }
     let mut happened = Vec::new();
     for event in events {
         happened.extend(at_place(&found.value, deployment, plan, event));
@@ -120,7 +128,9 @@ fn at_place(slot: &Slot, deployment: &Deployment, plan: &Plan, event: &Event) ->
         Event::FallbackStarted { deployment: back } => {
             vec![SlotEvent::Taken { deployment: back.clone(), generation: slot.generation + 1 }]
         }
-        Event::Succeeded { .. } => {
+        // Where nothing was done, nothing was verified.
+        Event::Succeeded { empty: true } => vec![freed()],
+        Event::Succeeded { empty: false } => {
             let verified = SlotEvent::Verified { deployment: deployment.id.clone(), package: plan.package() };
             vec![verified, freed()]
         }

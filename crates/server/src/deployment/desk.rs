@@ -12,9 +12,9 @@ use tidegate_domain::deployment::order::Report;
 use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::deployment::rollout::{Command, Deployment, Event, Evidence, Next, TargetProgress};
 use tidegate_domain::estate::TargetRecord;
-use tidegate_domain::event::Actor;
+use tidegate_domain::event::{Actor, Noun, Stream};
 use tidegate_domain::{Digest, Id, Millis, Refusal};
-use tidegate_store::{Commit, CommitError, IdempotencyRow, StreamChange};
+use tidegate_store::{Commit, CommitError, IdempotencyRow, OrderRow, OrderState, StreamChange};
 use tokio::sync::oneshot;
 
 use super::{consequence, facts, view};
@@ -123,7 +123,12 @@ pub async fn put(
     loop {
         let mut loaded = taken(app, id, &mut copy).await?;
         let now_ms = app.now_ms();
-        let events = match loaded.deployment.decide(&loaded.plan, &command, now_ms) {
+        let slot = facts::slot(app, &loaded.deployment.environment, &loaded.deployment.application).await?.value;
+        let here = match &command {
+            Command::FallBack { .. } => slot.lets_fall_back(id),
+            _ => Ok(()),
+        };
+        let events = match here.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
             Ok(events) => events,
             Err(refusal) => {
                 app.desk.put_back(id, &mut copy, loaded);
@@ -174,10 +179,15 @@ pub async fn pile(app: &App, id: &Id, (actor, cause): (Actor, String), command: 
     // Whoever comes to hold the copy works the whole pile off; often that is somebody before us.
     let mut copy = entry.copy.lock().await;
     loop {
-        if let Ok(answer) = answered.try_recv() {
-            return answer;
+        match answered.try_recv() {
+            Ok(answer) => return answer,
+            Err(oneshot::error::TryRecvError::Empty) => work_off(app, id, &entry, &mut copy).await,
+            // Whoever had taken it up was called off in the middle; whether it is stored shows when it is sent again.
+            Err(oneshot::error::TryRecvError::Closed) => {
+                let what = "the report was being taken in when the server was called off";
+                return Err(Refusal::new(tidegate_domain::Code::Overloaded, what, "send it again").into());
+            }
         }
-        work_off(app, id, &entry, &mut copy).await;
     }
 }
 
@@ -230,7 +240,8 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
         }
     }
     let attested = attested(app, &reports, now_ms).await?;
-    if happened.is_empty() && attested.is_empty() {
+    let closings = closings(app, &reports, now_ms).await?;
+    if happened.is_empty() && attested.is_empty() && closings.is_empty() {
         app.desk.put_back(id, copy, loaded);
         return Ok(refusals);
     }
@@ -239,9 +250,35 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
         // Each event names its target; the batch as a whole was taken in by the server.
         several => (SYSTEM, format!("{} reports and readings", several.len())),
     };
-    commit(app, &mut loaded, (&happened, None, attested), (actor, cause, now_ms)).await?;
+    let others = attested.into_iter().chain(closing(&loaded, closings)).collect();
+    commit(app, &mut loaded, (&happened, None, others), (actor, cause, now_ms)).await?;
     app.desk.put_back(id, copy, loaded);
     Ok(refusals)
+}
+
+/// Orders whose agent has told the end of them: they close whatever the report means to the deployment by now, or the agent would
+/// be told to end them for ever.
+async fn closings(app: &App, reports: &[&Report], now_ms: Millis) -> Result<Vec<OrderRow>, No> {
+    let mut rows = Vec::new();
+    for report in reports.iter().filter(|report| report.outcome.is_final()) {
+        let found = app.store.order(&report.attempt).await?.filter(|row| row.state != OrderState::Closed);
+        rows.extend(found.map(|row| OrderRow { state: OrderState::Closed, changed_at_ms: now_ms, ..row }));
+    }
+    Ok(rows)
+}
+
+/// The change that closes orders and nothing else. It goes first: what the events make of the same order counts.
+fn closing(loaded: &Copy, orders: Vec<OrderRow>) -> Option<StreamChange> {
+    let stream = Stream::new(Noun::Deployment, &loaded.deployment.id);
+    let unchanged = StreamChange {
+        stream,
+        expected_version: loaded.version,
+        events: Vec::new(),
+        record: None,
+        targets: Vec::new(),
+        orders: Vec::new(),
+    };
+    (!orders.is_empty()).then_some(StreamChange { orders, ..unchanged })
 }
 
 /// What the reporting targets attest, where it is news.

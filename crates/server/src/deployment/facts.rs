@@ -61,7 +61,8 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
 
 /// The targets whose attested state matters now: all before the start, those of the wave that is about to begin.
 fn asked(deployment: &Deployment, plan: &Plan) -> Vec<Name> {
-    let wave = |number: u32| plan.waves.get(number as usize).map(|wave| wave.targets.iter().map(|target| target.name.clone()).collect());
+    let wave =
+        |number: u32| plan.waves.get(number as usize).map(|wave| wave.targets.iter().map(|target| target.name.clone()).collect());
     match (deployment.state, deployment.phase) {
         (State::Planned | State::AwaitingApproval | State::Scheduled | State::Queued, _) => {
             plan.targets().map(|(_, target)| target.name.clone()).collect()
@@ -74,7 +75,11 @@ fn asked(deployment: &Deployment, plan: &Plan) -> Vec<Name> {
 /// The application's place in an environment; one that was never taken has version 0.
 pub async fn slot(app: &App, environment: &Name, application: &Name) -> Result<Stored<Slot>, No> {
     let found = app.store.load::<Slot>(&Slot::id(environment, application)).await?;
-    Ok(found.unwrap_or_else(|| Stored { version: 0, updated_at_ms: 0, value: Slot::new(environment.clone(), application.clone()) }))
+    Ok(found.unwrap_or_else(|| Stored {
+        version: 0,
+        updated_at_ms: 0,
+        value: Slot::new(environment.clone(), application.clone()),
+    }))
 }
 
 impl Gathered {

@@ -87,7 +87,9 @@ async fn shown(app: &App, visit: &Visit, id: &str, asked: Asked) -> Result<Marku
 
 /// The end of the log of a target's current try.
 async fn log(app: &App, detail: &DeploymentDetail, target: Option<&Name>) -> Result<Vec<LogChunk>, No> {
-    let Some(progress) = detail.targets.iter().find(|it| Some(&it.target) == target && it.attempt > 0) else { return Ok(Vec::new()) };
+    let Some(progress) = detail.targets.iter().find(|it| Some(&it.target) == target && it.attempt > 0) else {
+        return Ok(Vec::new());
+    };
     let attempt = attempt_id(&detail.deployment.id, &progress.target, progress.attempt);
     let size = app.store.log_size(&attempt).await?;
     let after = size.chunks.checked_sub(u64::from(LOG_CHUNKS) + 1);

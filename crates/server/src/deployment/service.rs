@@ -150,7 +150,9 @@ async fn artifacts_of(app: &App, versions: &BTreeMap<Name, Version>) -> Result<V
 }
 
 fn choices<'a>(components: &'a [Component], artifacts: &'a [Artifact]) -> Vec<Choice<'a>> {
-    let of = |artifact: &'a Artifact| components.iter().find(|it| it.name == artifact.component).map(|component| Choice { component, artifact });
+    let of = |artifact: &'a Artifact| {
+        components.iter().find(|it| it.name == artifact.component).map(|component| Choice { component, artifact })
+    };
     artifacts.iter().filter_map(of).collect()
 }
 
@@ -159,7 +161,9 @@ async fn newest_verified(app: &App, verified: &[Verified]) -> Result<Result<Veri
     for candidate in verified {
         let deployment = app.store.load::<Deployment>(candidate.deployment.as_str()).await?;
         let rejected = match deployment.and_then(|found| found.value.release) {
-            Some(release) => app.store.load::<Release>(release.as_str()).await?.is_some_and(|found| found.value.rejected.is_some()),
+            Some(release) => {
+                app.store.load::<Release>(release.as_str()).await?.is_some_and(|found| found.value.rejected.is_some())
+            }
             None => false,
         };
         if !rejected {
@@ -241,7 +245,12 @@ async fn put(app: &App, act: &Act, id: &Id, command: Command) -> Result<Deployme
     put_beside(app, act, id, (command, Vec::new())).await
 }
 
-async fn put_beside(app: &App, act: &Act, id: &Id, (command, beside): (Command, Vec<StreamChange>)) -> Result<DeploymentView, No> {
+async fn put_beside(
+    app: &App,
+    act: &Act,
+    id: &Id,
+    (command, beside): (Command, Vec<StreamChange>),
+) -> Result<DeploymentView, No> {
     if let Some(reason) = reason(&command) {
         bounds::text("reason", reason)?;
     }

@@ -25,7 +25,8 @@ pub fn without_reasons(deployment: &Deployment) -> DeploymentView {
 
 /// All of it: plan, targets, gates, reasons; and the version that this is.
 pub async fn detail(app: &App, id: &Id) -> Result<(DeploymentDetail, u64), No> {
-    let (deployment, plan, version) = desk::read(app, id, |copy| (copy.deployment.clone(), copy.plan.clone(), copy.version)).await?;
+    let (deployment, plan, version) =
+        desk::read(app, id, |copy| (copy.deployment.clone(), copy.plan.clone(), copy.version)).await?;
     let reasons = reasons(app, &deployment, &plan).await?;
     let mut targets: Vec<TargetProgress> = deployment.targets.values().cloned().collect();
     targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
@@ -94,7 +95,12 @@ fn gate_view(deployment: &Deployment, (wave, key): (u32, String), gate: &Gate, n
 
 type Asking = (GateState, String, Option<i64>);
 
-fn asking(deployment: &Deployment, progress: &tidegate_domain::deployment::rollout::GateProgress, gate: &Gate, now_ms: i64) -> Asking {
+fn asking(
+    deployment: &Deployment,
+    progress: &tidegate_domain::deployment::rollout::GateProgress,
+    gate: &Gate,
+    now_ms: i64,
+) -> Asking {
     if deployment.state.is_terminal() || deployment.phase == Phase::Targets {
         return (GateState::Pending, "its turn was cut short".into(), None);
     }

@@ -7,7 +7,7 @@ use tidegate_api::Definition;
 use tidegate_api::definition::NamedStrategy;
 use tidegate_api::view::{Applied, AppliedDefinitions, AppliedOutcome, Enrolment, TargetView};
 use tidegate_domain::access::{About, Permission, Person, TokenPurpose};
-use tidegate_domain::estate::{Application, Environment, Event, TargetRecord, TargetState};
+use tidegate_domain::estate::{Application, Component, Environment, Event, TargetRecord, TargetState};
 use tidegate_domain::event::Noun;
 use tidegate_domain::{Code, Millis, Name, Refusal};
 use tidegate_store::{Commit, Record, Stored, StreamChange};
@@ -147,7 +147,16 @@ async fn exists(app: &App, noun: Noun, name: &Name) -> Result<bool, No> {
 async fn change_of(app: &App, definition: &Definition) -> Result<(AppliedOutcome, Option<StreamChange>), No> {
     match definition {
         Definition::Application(it) => plain(app, it).await,
-        Definition::Component(it) => plain(app, it).await,
+        Definition::Component(it) => {
+            let found = app.store.load::<Component>(it.name.as_str()).await?;
+            if let Some(moved) = found.filter(|found| found.value.application != it.application) {
+                let what = format!("component {} belongs to {}", it.name, moved.value.application);
+                return Err(
+                    Refusal::new(Code::StateForbids, what, "a component does not move; define one of another name").into()
+                );
+            }
+            plain(app, it).await
+        }
         Definition::Environment(it) => plain(app, it).await,
         Definition::Strategy(it) => plain::<NamedStrategy>(app, it).await,
         Definition::Person(it) => plain::<Person>(app, it).await,
@@ -194,7 +203,8 @@ pub async fn enrolment(app: &App, act: &Act, target: &Name) -> Result<Enrolment,
     let purpose = TokenPurpose::Enrolment { target: target.clone() };
     let asked = (act.caller.actor(), act.remember_secret(app.now_ms()));
     let made = crate::access::service::make(app, asked, purpose, ("enrolment", ENROLMENT_SECONDS)).await?;
-    let command = format!("tidegate agent --server {} --root /var/lib/tidegate-agent --token {}", app.settings.public_url, made.secret);
+    let command =
+        format!("tidegate agent --server {} --root /var/lib/tidegate-agent --token {}", app.settings.public_url, made.secret);
     Ok(Enrolment { target: target.clone(), token: made.secret, expires_at_ms: made.expires_at_ms, command })
 }
 
@@ -233,7 +243,11 @@ pub async fn targets_of(app: &App, environment: &Name) -> Result<Vec<TargetRecor
 }
 
 /// Stores what a target attests, if it is news.
-pub fn attest(found: &Stored<TargetRecord>, attested: &BTreeMap<Name, tidegate_domain::estate::Attested>, now_ms: Millis) -> Option<StreamChange> {
+pub fn attest(
+    found: &Stored<TargetRecord>,
+    attested: &BTreeMap<Name, tidegate_domain::estate::Attested>,
+    now_ms: Millis,
+) -> Option<StreamChange> {
     if found.value.state.attested == *attested {
         return None;
     }

@@ -100,7 +100,8 @@ fn names(text: &str) -> Result<Vec<Name>, Refusal> {
 fn instant(field: &str, text: &str, zone: &str) -> Result<Millis, Refusal> {
     let read = text.parse::<jiff::civil::DateTime>().and_then(|civil| civil.in_tz(zone));
     read.map(|zoned| zoned.timestamp().as_millisecond()).map_err(|_| {
-        let what = format!("\"{}\" in \"{}\" is not an instant", tidegate_domain::ids::clip(text), tidegate_domain::ids::clip(zone));
+        let what =
+            format!("\"{}\" in \"{}\" is not an instant", tidegate_domain::ids::clip(text), tidegate_domain::ids::clip(zone));
         Refusal::new(Code::Malformed, what, "use a date and a time such as 2026-12-20T18:00, in an IANA zone").at(field)
     })
 }

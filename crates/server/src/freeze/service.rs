@@ -3,16 +3,17 @@
 use tidegate_api::request::{DeclareFreeze, RequestException, RuleException};
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::calendar::Freeze;
-use tidegate_domain::calendar::freeze::{Event, Exception, ExceptionState};
+use tidegate_domain::calendar::freeze::{Controlled, Event, Exception, ExceptionState};
 use tidegate_domain::change::Choice;
 use tidegate_domain::deployment::rollout::Deployment;
+use tidegate_domain::estate::Environment;
 use tidegate_domain::{Code, Id, Millis, Name, Refusal};
 use tidegate_store::{Filter, Order, PageRequest, Stored};
 
 use crate::app::App;
 use crate::bounds;
-use crate::estate::service as estate;
 use crate::door::Act;
+use crate::estate::service as estate;
 use crate::problem::No;
 use crate::secret;
 
@@ -70,9 +71,20 @@ pub async fn request_exception(app: &App, act: &Act, id: &Id, request: &RequestE
     let deployment = app.need::<Deployment>(&request.deployment).await?.value;
     let about = About { application: Some(&deployment.application), environment: Some(&deployment.environment) };
     act.caller.require(Permission::Deploy, about)?;
+    if deployment.state.is_terminal() {
+        let remedy = "an exception is for a deployment that is not over";
+        let state = deployment.state.as_str().replace('_', " ");
+        return Err(Refusal::state_forbids(&deployment.id, &state, "be let into a freeze", remedy).into());
+    }
+    let environment = app.need::<Environment>(&deployment.environment).await?.value;
+    let controlled = if environment.controlled { Controlled::Yes } else { Controlled::No };
     let exception = secret::id("EXC", app.now_ms());
     edit(app, act, id, |freeze, now_ms| {
         bounds::at_most("exceptions", freeze.exceptions.len() + 1, bounds::EXCEPTIONS_MAX)?;
+        if !freeze.covers(&deployment.application, &deployment.environment, controlled) {
+            let what = format!("freeze {} does not stop {}", freeze.id, deployment.id);
+            return Err(Refusal::new(Code::NothingToDo, what, "it needs no exception").into());
+        }
         let exception = Exception {
             id: exception.clone(),
             deployment: request.deployment.clone(),

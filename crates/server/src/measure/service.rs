@@ -22,7 +22,8 @@ const FACTS_MAX: u32 = 10_000;
 pub async fn of(app: &App) -> Result<Dora, No> {
     let all = PageRequest { order: Order::ByName, after: None, limit: 1_000 };
     let environments = app.store.list::<Environment>(&Filter::default(), &all).await?.rows;
-    let production: Vec<_> = environments.into_iter().filter(|it| it.value.tier == Tier::Production).map(|it| it.value.name).collect();
+    let production: Vec<_> =
+        environments.into_iter().filter(|it| it.value.tier == Tier::Production).map(|it| it.value.name).collect();
     if production.is_empty() {
         return Ok(dora::figures(&[], |_| None, 0));
     }

@@ -70,7 +70,9 @@ impl FromRequestParts<Arc<App>> for Visit {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Visit, Response> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let caller = Caller::of_browser(app, &parts.headers).await.map_err(|no| no_page(&nobody(app, path), &no))?;
-        if let Some(caller) = caller { Ok(Visit { chrome: chrome(app, &caller, path), caller }) } else {
+        if let Some(caller) = caller {
+            Ok(Visit { chrome: chrome(app, &caller, path), caller })
+        } else {
             let markup = login::login(&nobody(app, path), &login::Login::Needed);
             Err((StatusCode::UNAUTHORIZED, fresh(markup)).into_response())
         }
@@ -80,7 +82,13 @@ impl FromRequestParts<Arc<App>> for Visit {
 impl Visit {
     /// What a form of theirs does, for the history.
     pub fn act(&self) -> Act {
-        Act { caller: self.caller.clone(), cause: format!("form on {}", self.chrome.path), if_match: None, idempotency: None, shown: Arc::default() }
+        Act {
+            caller: self.caller.clone(),
+            cause: format!("form on {}", self.chrome.path),
+            if_match: None,
+            idempotency: None,
+            shown: Arc::default(),
+        }
     }
 
     /// The page, or the page of the refusal.

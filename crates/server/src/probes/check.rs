@@ -37,6 +37,9 @@ where
         Ok(addresses) => addresses,
         Err(error) => return Reading::Error(error),
     };
+    if addresses.is_empty() {
+        return Reading::NoData;
+    }
     let answers: Vec<Result<(), String>> = futures_util::stream::iter(addresses).map(ask).buffered(TOGETHER_MAX).collect().await;
     let failed = answers.iter().filter(|answer| answer.is_err()).count() as u32;
     let detail = answers.iter().find_map(|answer| answer.clone().err()).unwrap_or_default();

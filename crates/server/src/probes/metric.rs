@@ -27,8 +27,13 @@ pub async fn read(app: &App, gate: &Metric, targets: &[PlannedTarget]) -> Readin
     reading.unwrap_or_else(Reading::Error)
 }
 
-async fn endpoints(app: &App, urls: Vec<String>, (numerator, denominator): (&Selector, Option<&Selector>)) -> Result<Reading, String> {
-    let texts: Vec<Result<String, String>> = futures_util::stream::iter(urls).map(|url| fetch(app, url)).buffered(TOGETHER_MAX).collect().await;
+async fn endpoints(
+    app: &App,
+    urls: Vec<String>,
+    (numerator, denominator): (&Selector, Option<&Selector>),
+) -> Result<Reading, String> {
+    let texts: Vec<Result<String, String>> =
+        futures_util::stream::iter(urls).map(|url| fetch(app, url)).buffered(TOGETHER_MAX).collect().await;
     let texts = texts.into_iter().collect::<Result<Vec<_>, _>>()?;
     let sum = |selector: &Selector| {
         let sums: Vec<f64> = texts.iter().filter_map(|text| prometheus::sum(text, selector)).collect();
@@ -59,8 +64,10 @@ async fn fetch(app: &App, url: String) -> Result<String, String> {
 async fn ask(app: &App, server: &str, query: &str) -> Result<Reading, String> {
     let url = format!("{}/api/v1/query", server.trim_end_matches('/'));
     let asked = async {
-        let response = app.http.get(&url).query(&[("query", query)]).send().await.map_err(|_| format!("{url} does not answer"))?;
-        let answer: Value = serde_json::from_str(&body(response).await?).map_err(|_| format!("{url} does not answer with JSON"))?;
+        let response =
+            app.http.get(&url).query(&[("query", query)]).send().await.map_err(|_| format!("{url} does not answer"))?;
+        let answer: Value =
+            serde_json::from_str(&body(response).await?).map_err(|_| format!("{url} does not answer with JSON"))?;
         if answer["status"] != "success" {
             return Err(format!("{url}: {}", answer["error"].as_str().unwrap_or("the query failed")));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tidegate_domain::Id;
 use tidegate_domain::deployment::plan::{PlannedTarget, Wave};
-use tidegate_domain::deployment::rollout::{Command, Deployment, TargetState};
+use tidegate_domain::deployment::rollout::{Command, Deployment, Phase, TargetState};
 use tidegate_domain::gate::{Gate, Reading};
 use tidegate_domain::template;
 
@@ -39,11 +39,14 @@ pub async fn measure(app: Arc<App>, id: Id) {
     app.wake.notify_one();
 }
 
-/// The targets of a wave that are part of what is verified.
+/// The targets of a wave that a gate asks: before it all that will be changed, after it those that are up.
 fn asked(wave: &Wave, deployment: &Deployment) -> Vec<PlannedTarget> {
     let well = |target: &&PlannedTarget| {
         let state = deployment.targets.get(&target.name).map(|progress| progress.state);
-        matches!(state, Some(TargetState::Healthy | TargetState::AlreadyCurrent))
+        match deployment.phase {
+            Phase::Entry => state != Some(TargetState::Excluded),
+            Phase::Targets | Phase::Verification => matches!(state, Some(TargetState::Healthy | TargetState::AlreadyCurrent)),
+        }
     };
     wave.targets.iter().filter(well).cloned().collect()
 }

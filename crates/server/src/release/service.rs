@@ -24,7 +24,9 @@ pub async fn write(app: &App, act: &Act, request: &WriteRelease) -> Result<Store
         let found = app.need::<Component>(component).await?;
         if found.value.application != request.application {
             let what = format!("component {component} belongs to {}", found.value.application);
-            return Err(Refusal::new(Code::Malformed, what, format!("name components of {}", request.application)).at("versions").into());
+            return Err(Refusal::new(Code::Malformed, what, format!("name components of {}", request.application))
+                .at("versions")
+                .into());
         }
     }
     if jiff::tz::TimeZone::get(&request.zone).is_err() {

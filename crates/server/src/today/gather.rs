@@ -47,7 +47,7 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
 }
 
 async fn of_state<T: list::Seen>(app: &App, visit: &Visit, state: &str) -> Result<Vec<T>, No> {
-    let query = ListQuery { state: Some(state.to_owned()), ..ListQuery::default() };
+    let query = ListQuery { state: Some(state.to_owned()), limit: Some(limits::PAGE_ROWS_MAX), ..ListQuery::default() };
     Ok(list::page::<T>(app, &visit.caller, &query).await?.rows.into_iter().map(|row| row.value).collect())
 }
 
@@ -77,7 +77,9 @@ async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) ->
         applications.extend(of_slots.map(|slot| slot.value.application.clone()));
         applications.sort();
         applications.dedup();
-        let slot = |application: &Name| slots.iter().map(|row| &row.value).find(|it| it.id() == Slot::id(&environment.name, application));
+        let slot = |application: &Name| {
+            slots.iter().map(|row| &row.value).find(|it| it.id() == Slot::id(&environment.name, application))
+        };
         let places = applications.into_iter().map(|it| place(slot(&it), under_way.iter().filter(here).collect(), it)).collect();
         environments.push(EnvironmentNow { environment, places });
     }
@@ -178,8 +180,15 @@ async fn agents(app: &App) -> Result<Agents, No> {
     let request = PageRequest { order: Order::ByName, after: None, limit: 10_000 };
     let targets = app.store.list::<TargetRecord>(&Filter::default(), &request).await?.rows;
     let now_ms = app.now_ms();
-    let mut agents =
-        Agents { targets: targets.len() as u64, in_touch: 0, silent: Vec::new(), silent_count: 0, without: Vec::new(), without_count: 0, versions: BTreeMap::new() };
+    let mut agents = Agents {
+        targets: targets.len() as u64,
+        in_touch: 0,
+        silent: Vec::new(),
+        silent_count: 0,
+        without: Vec::new(),
+        without_count: 0,
+        versions: BTreeMap::new(),
+    };
     for record in targets.into_iter().map(|row| row.value) {
         let presence = app.sessions.presence(&record.target.name);
         match (&record.state.agent_key, presence) {

@@ -303,7 +303,13 @@ impl Deployment {
             | TargetState::Cancelled
             | TargetState::Unknown => false,
         };
-        (current && open && report.generation == self.generation && !self.state.is_terminal()).then_some(progress)
+        (current && open && self.speaks_of(report) && !self.state.is_terminal()).then_some(progress)
+    }
+
+    /// Whether a report is of this deployment's generation. An agent that was told to end an attempt before it heard of its order
+    /// knows no generation.
+    fn speaks_of(&self, report: &Report) -> bool {
+        report.generation == self.generation || (report.generation == 0 && report.outcome == Outcome::Cancelled)
     }
 
     fn meaning(&self, plan: &Plan, progress: &TargetProgress, report: &Report) -> (TargetState, Option<String>) {
