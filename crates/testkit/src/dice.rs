@@ -1,6 +1,6 @@
 //! Chance that a test can repeat: everything follows from one seed, which the test prints.
 
-/// Numbers from a seed (SplitMix64).
+/// Numbers from a seed (`SplitMix64`).
 #[derive(Debug, Clone)]
 pub struct Dice(u64);
 

@@ -74,6 +74,14 @@ impl Fleet {
     /// # Errors
     ///
     /// What the desk answers; the order is carried out again by whoever asks next, as a real agent would repeat its report.
+    ///
+    /// # Panics
+    ///
+    /// If the store holds an order that is none.
+    ///
+    /// # Panics
+    ///
+    /// If a stored order cannot be read.
     pub async fn work(&mut self, app: &App) -> Result<usize, No> {
         let mut answered = 0;
         for target in self.targets.clone() {

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::measurement::{Measurement, Reading, Status, Tally};
-use super::{Evidence, Verdict, within};
+use super::{Evidence, Verdict, WaitingOn, within};
 use crate::Millis;
 use crate::refusal::{Code, Refusal};
 
@@ -68,7 +68,15 @@ pub enum Probe {
 
 impl Check {
     pub(super) fn verdict(&self, evidence: &Evidence<'_>) -> Verdict {
-        Tally { name: &self.name, successes: self.times, failures_max: self.failures_max }.verdict(evidence)
+        let tally = Tally { name: &self.name, successes: self.times, failures_max: self.failures_max }.verdict(evidence);
+        let asked_nobody = evidence.measurements.last().is_some_and(|last| last.status == Status::Inconclusive);
+        match tally {
+            // More asking brings nobody: a person has to say whether it may go on.
+            Verdict::Hold { .. } if asked_nobody => {
+                Verdict::Hold { waiting_on: WaitingOn::Inconclusive { name: self.name.clone() }, until_ms: None }
+            }
+            Verdict::Hold { .. } | Verdict::Pass(_) | Verdict::Fail(_) => tally,
+        }
     }
 
     pub(super) fn judge(reading: &Reading, now_ms: Millis) -> Measurement {

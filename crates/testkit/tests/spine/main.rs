@@ -2,15 +2,18 @@
 // A skipped test and the seed of a random one say so.
 #![allow(clippy::print_stdout)]
 
+mod admission;
 mod agents;
 mod backup;
 mod browser;
+mod canary;
 mod doors;
 mod keys;
 mod kill;
 mod mangled;
 mod openapi;
 mod overload;
+mod real;
 mod refusals;
 mod stage;
 mod stream;
