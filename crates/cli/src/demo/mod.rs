@@ -19,6 +19,7 @@ use voice::Voice;
 
 /// How to play.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the switches of the command line")]
 pub struct Options {
     /// At full speed, then end.
     pub once: bool,
@@ -96,10 +97,7 @@ fn address(options: &Options) -> std::net::SocketAddr {
 
 async fn interrupted() {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(_) => return std::future::pending().await,
-    };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminate.recv() => {}

@@ -48,7 +48,7 @@ impl Browser {
         let page = self.post("/login", &format!("token={}", token(&link))).await;
         assert_eq!((page.status, page.headers[LOCATION].to_str().expect("text")), (303, "/"), "{}", page.text);
         let set = page.headers[SET_COOKIE].to_str().expect("text").to_owned();
-        self.cookie = set.split(';').next().unwrap_or_default().to_owned();
+        set.split(';').next().unwrap_or_default().clone_into(&mut self.cookie);
         set
     }
 

@@ -75,7 +75,8 @@ fn request(dice: &mut Dice, stage: &Stage, (doors, credentials): (&[Door], &[(St
     let body = mangled_body(dice, &stage.body("POST", &path).to_string());
     let mut head = format!("{method} {at} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{credential}");
     for _ in 0..dice.below(3) {
-        head.push_str(*dice.pick(&HEADERS));
+        let header = *dice.pick(&HEADERS);
+        head.push_str(header);
     }
     let kind = dice.pick(&["application/json", "text/plain", "application/x-www-form-urlencoded", ""]);
     let announced = if dice.one_in(10) { Length::Wrong } else { Length::Right };
@@ -90,7 +91,7 @@ fn mangled_path(dice: &mut Dice, path: &str) -> String {
     let mut parts: Vec<String> = path.split('/').map(str::to_owned).collect();
     let at = dice.below(parts.len());
     match dice.below(6) {
-        0 => parts[at] = (*dice.pick(&RUBBISH)).to_owned(),
+        0 => (*dice.pick(&RUBBISH)).clone_into(&mut parts[at]),
         1 => parts.insert(at, (*dice.pick(&RUBBISH)).to_owned()),
         2 => drop(parts.remove(at)),
         3 => parts[at] = parts[at].to_uppercase(),
@@ -177,13 +178,13 @@ async fn slow_two_thousand_mangled_requests_change_nothing() {
     let doors = operations();
     let before = stage.server.admin.events().await;
     let mut dice = Dice::new(seed);
-    let mut seen = std::collections::BTreeMap::<u16, u32>::new();
+    let mut answered = std::collections::BTreeMap::<u16, u32>::new();
     for number in 0..REQUESTS {
         let (bytes, reads, length) = request(&mut dice, &stage, (&doors, &credentials));
         let told = || String::from_utf8_lossy(&bytes[..bytes.len().min(600)]).into_owned();
         let answer = send(stage.server.running.address, (&bytes, length)).await;
         let status = status(&answer);
-        *seen.entry(status).or_default() += 1;
+        *answered.entry(status).or_default() += 1;
         assert!(status < 500, "seed {seed}, request {number}: {answer}\n{}", told());
         let good = (200..400).contains(&status);
         let writes = !["GET", "HEAD"].iter().any(|method| bytes.starts_with(method.as_bytes()));
@@ -191,8 +192,8 @@ async fn slow_two_thousand_mangled_requests_change_nothing() {
         assert!(!good || reads || is_public(&told()), "seed {seed}, request {number} passed: {answer}\n{}", told());
         assert!(!good || !writes, "seed {seed}, request {number} was carried out: {answer}\n{}", told());
     }
-    println!("answers by status: {seen:?}");
-    assert!(seen.len() > 5, "{seen:?}");
+    println!("answers by status: {answered:?}");
+    assert!(answered.len() > 5, "{answered:?}");
     assert_eq!(stage.server.admin.events().await, before, "seed {seed}: something was stored");
     stage.server.running.stop().await;
 }

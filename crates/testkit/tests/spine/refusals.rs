@@ -145,11 +145,11 @@ async fn bad_parts_of_a_path_and_bad_queries_are_problems() {
     }
     let last = admin.request(reqwest::Method::GET, "/stream").header("last-event-id", "yesterday");
     told.push_str(&format!("Last-Event-ID: yesterday → {}\n", admin.send(last).await.problem()));
-    let stale = admin
+    let any = admin
         .request(reqwest::Method::POST, "/changes")
         .header("if-match", "*")
         .json(&json!({"content": crate::stage::content("x")}));
-    told.push_str(&format!("If-Match: * → {}\n", admin.send(stale).await.problem()));
+    told.push_str(&format!("If-Match: * → {}\n", admin.send(any).await.problem()));
     expect_test::expect![[r#"
         /changes/%ff → 400 malformed: the path is not UTF-8 at path; encode it as UTF-8
         /changes/a%00b → 400 name_invalid: "a·b" is not an id at id; use the id as the server printed it, such as DEP-01k8…
