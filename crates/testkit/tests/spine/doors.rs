@@ -97,7 +97,7 @@ async fn the_doors_that_are_open_to_everybody_are_few() {
 }
 
 #[tokio::test]
-async fn nobody_passes_without_a_good_token() {
+async fn slow_nobody_passes_without_a_good_token() {
     let folder = tempfile::tempdir().expect("a folder");
     let stage = Stage::set(folder.path()).await;
     let admin = &stage.server.admin;
