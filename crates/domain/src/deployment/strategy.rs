@@ -266,6 +266,7 @@ impl Strategy {
             }
         }
         self.windows_can_meet()?;
+        self.bake_is_watched()?;
         self.bake_can_count()
     }
 
@@ -278,6 +279,22 @@ impl Strategy {
         let remedy = "write one window with the hours that they share";
         Err(Refusal::new(Code::Malformed, "two windows stand beside each other and may never be open together", remedy)
             .at("strategy"))
+    }
+
+    /// A gate that measures beside a bake must be able to keep its measurements for as long as the bake lasts, or the end of the
+    /// bake would go unwatched.
+    fn bake_is_watched(&self) -> Result<(), Refusal> {
+        let gates = || self.after_first.iter().chain(&self.after_each);
+        let bake_seconds = |gate: &Gate| if let Gate::Bake(bake) = gate { bake.at_least_seconds } else { 0 };
+        let longest_seconds = gates().map(bake_seconds).max().unwrap_or(0);
+        let too_often = |gate: &&Gate| {
+            gate.interval_seconds()
+                .is_some_and(|interval| u64::from(longest_seconds / interval) >= limits::MEASUREMENTS_MAX as u64)
+        };
+        let Some(gate) = gates().find(too_often) else { return Ok(()) };
+        let least_seconds = u64::from(longest_seconds) / limits::MEASUREMENTS_MAX as u64 + 1;
+        let what = format!("gate {} measures too often to watch a bake of {longest_seconds} s to its end", gate.name());
+        Err(Refusal::new(Code::OutOfRange, what, format!("use an interval of at least {least_seconds} s")).at("strategy"))
     }
 
     /// A bake that asks for requests needs a metric beside it that counts them.
@@ -319,6 +336,19 @@ mod tests {
         check(r#"{"canary":{"first":"1%","then":["50%","100%"]}}"#, 1, "1");
         check(r#"{"canary":{"first":"10%","then":[]}}"#, 2, "1 1");
         check(r#""all_at_once""#, 0, "");
+    }
+
+    #[test]
+    fn a_bake_is_watched_to_its_end_or_refused() {
+        let with_interval = |seconds: u32| {
+            let strategy = serde_json::json!({"after_each": [
+                {"bake": {"at_least_seconds": 86_400}},
+                {"check": {"name": "smoke", "probe": {"tcp": {"address": "127.0.0.1:1"}}, "interval_seconds": seconds}}]});
+            serde_json::from_value::<super::Strategy>(strategy).expect("a strategy").check()
+        };
+        let refusal = with_interval(5).expect_err("1,000 measurements end after 83 minutes");
+        assert_eq!((refusal.code, refusal.remedy.as_str()), (Code::OutOfRange, "use an interval of at least 87 s"));
+        assert_eq!(with_interval(87), Ok(()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use maud::Markup;
 use tidegate_api::request::{ListQuery, Nothing, VoteOnChange, WithReason};
-use tidegate_domain::access::Permission;
+use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::{Change, Command};
 use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::event::{Noun, Stream};
@@ -54,32 +54,36 @@ async fn one(State(app): Shared, visit: Visit, Path(id): Path<String>) -> Respon
 
 async fn shown(app: &App, visit: &Visit, id: &str) -> Result<Markup, No> {
     let change = list::one::<Change>(app, &visit.caller, id).await?.value;
-    let under = under(app, &change).await?;
+    let under = under(app, visit, &change).await?;
     let deployments = under.iter().map(view::without_reasons).collect();
-    let shown = in_full(app, change, &under).await?;
+    let shown = in_full(app, visit, change, &under).await?;
     let history = history(app, &Stream::new(Noun::Change, id)).await?;
     Ok(page::change(&visit.chrome, &ChangePage { shown, deployments, history }))
 }
 
-/// The newest deployments that name a change.
-async fn under(app: &App, change: &Change) -> Result<Vec<Deployment>, No> {
+/// The newest deployments that name a change, as far as the visitor may see them.
+async fn under(app: &App, visit: &Visit, change: &Change) -> Result<Vec<Deployment>, No> {
     let filter = Filter { applications: vec![change.content.application.clone()], ..Filter::default() };
     let request = PageRequest { order: Order::NewestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
     let found = app.store.list::<Deployment>(&filter, &request).await?.rows;
-    Ok(found.into_iter().map(|row| row.value).filter(|it| it.change.as_ref() == Some(&change.id)).collect())
+    let seen = |it: &Deployment| it.change.as_ref() == Some(&change.id) && list::may_see(&visit.caller.person, it);
+    Ok(found.into_iter().map(|row| row.value).filter(seen).collect())
 }
 
 /// A change with what would run under it.
-pub async fn with_plan(app: &App, change: Change) -> Result<ChangeShown, No> {
-    let under = under(app, &change).await?;
-    in_full(app, change, &under).await
+pub async fn with_plan(app: &App, visit: &Visit, change: Change) -> Result<ChangeShown, No> {
+    let under = under(app, visit, &change).await?;
+    in_full(app, visit, change, &under).await
 }
 
-async fn in_full(app: &App, change: Change, under: &[Deployment]) -> Result<ChangeShown, No> {
+async fn in_full(app: &App, visit: &Visit, change: Change, under: &[Deployment]) -> Result<ChangeShown, No> {
     let planned = match &change.content.plan {
         Some(digest) => {
             let deployment = under.iter().find(|it| it.plan == *digest).map(|it| it.id.clone());
-            Some(Planned { digest: digest.clone(), plan: desk::plan(app, digest).await?, deployment })
+            let plan = desk::plan(app, digest).await?;
+            let about = About { application: Some(&plan.application), environment: Some(&plan.environment) };
+            let seen = visit.caller.person.may(Permission::Read, about);
+            seen.then(|| Planned { digest: digest.clone(), plan, deployment })
         }
         None => None,
     };

@@ -60,15 +60,16 @@ async fn one(State(app): Shared, visit: Visit, Path(id): Path<String>) -> Respon
 async fn shown(app: &App, visit: &Visit, id: &str) -> Result<Markup, No> {
     let release = list::one::<Release>(app, &visit.caller, id).await?.value;
     let ids: Vec<String> = release.changes.iter().map(ToString::to_string).collect();
-    let changes: Vec<Change> = app.store.load_many::<Change>(&ids).await?.into_iter().map(|found| found.value).collect();
+    let changes = app.store.load_many::<Change>(&ids).await?.into_iter().map(|found| found.value);
+    let changes: Vec<Change> = changes.filter(|change| list::may_see(&visit.caller.person, change)).collect();
     let waits = changes.iter().find(|change| change.state == ChangeState::AwaitingAuthorisation).cloned();
     let awaiting = match waits {
-        Some(change) => Some(crate::change::pages::with_plan(app, change).await?),
+        Some(change) => Some(crate::change::pages::with_plan(app, visit, change).await?),
         None => None,
     };
     let view = ReleasePage {
         package: package(app, &release).await?,
-        way: way(app, &release).await?,
+        way: way(app, visit, &release).await?,
         history: history(app, &Stream::new(Noun::Release, id)).await?,
         awaiting,
         changes,
@@ -89,17 +90,19 @@ async fn package(app: &App, release: &Release) -> Result<Vec<ComponentVersion>, 
         .collect())
 }
 
-/// Every environment on the way to production, with the newest deployment of the release there.
-async fn way(app: &App, release: &Release) -> Result<Vec<EnvironmentStop>, No> {
+/// Every environment on the way to production that the visitor may see, with the newest deployment of the release there.
+async fn way(app: &App, visit: &Visit, release: &Release) -> Result<Vec<EnvironmentStop>, No> {
     let request = |order| PageRequest { order, after: None, limit: BESIDE_MAX };
     let of_release = Filter { parent: Some(release.id.to_string()), ..Filter::default() };
     let deployments = app.store.list::<Deployment>(&of_release, &request(Order::NewestFirst)).await?.rows;
     let environments = app.store.list::<Environment>(&Filter::default(), &request(Order::OldestFirst)).await?.rows;
     let newest = |environment: &Environment| {
         let mut here = deployments.iter().map(|row| &row.value).filter(|it| it.environment == environment.name);
-        here.find(|it| it.takes_back.is_none()).map(view::without_reasons)
+        let seen = |it: &&Deployment| it.takes_back.is_none() && list::may_see(&visit.caller.person, *it);
+        here.find(seen).map(view::without_reasons)
     };
-    Ok(environments.into_iter().map(|row| EnvironmentStop { deployment: newest(&row.value), environment: row.value }).collect())
+    let environments = environments.into_iter().filter(|row| list::may_see(&visit.caller.person, &row.value));
+    Ok(environments.map(|row| EnvironmentStop { deployment: newest(&row.value), environment: row.value }).collect())
 }
 
 async fn put(app: &App, visit: &Visit, id: &str, command: Command) -> Response {
