@@ -116,3 +116,44 @@ impl Slot {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(text: &str) -> Id {
+        Id::parse(text).expect("an id")
+    }
+
+    fn slot() -> Slot {
+        let name = |text| Name::parse(text).expect("a name");
+        Slot::new(name("production"), name("shop"))
+    }
+
+    #[test]
+    fn only_the_last_one_here_falls_back() {
+        let mut slot = slot();
+        slot.apply(&SlotEvent::Taken { deployment: id("DEP-1"), generation: 1 }, 0);
+        assert_eq!(slot.lets_fall_back(&id("DEP-1")), Ok(()));
+        slot.apply(&SlotEvent::Freed { deployment: id("DEP-1") }, 0);
+        assert_eq!(slot.lets_fall_back(&id("DEP-1")), Ok(()));
+        slot.apply(&SlotEvent::Taken { deployment: id("DEP-2"), generation: 2 }, 0);
+        assert_eq!(slot.lets_fall_back(&id("DEP-1")).map_err(|refusal| refusal.code), Err(Code::StateForbids));
+        slot.apply(&SlotEvent::Freed { deployment: id("DEP-2") }, 0);
+        assert_eq!(slot.lets_fall_back(&id("DEP-1")).map_err(|refusal| refusal.code), Err(Code::StateForbids));
+    }
+
+    #[test]
+    fn a_package_verified_again_stays_that_of_whoever_brought_it_first() {
+        let package = |version: &str| {
+            let version = Version::parse(version).expect("a version");
+            BTreeMap::from([(Name::parse("shop").expect("a name"), (version, Digest::of(b"bytes")))])
+        };
+        let mut slot = slot();
+        for (deployment, version) in [("DEP-1", "1.0"), ("DEP-2", "1.1"), ("DEP-3-FB", "1.0")] {
+            slot.apply(&SlotEvent::Verified { deployment: id(deployment), package: package(version) }, 0);
+        }
+        let found: Vec<&str> = slot.verified.iter().map(|verified| verified.deployment.as_str()).collect();
+        assert_eq!(found, ["DEP-1", "DEP-2"], "the newest first, and 1.0 still as DEP-1 brought it");
+    }
+}
