@@ -35,8 +35,12 @@ pub enum ReasonCode {
     Freeze,
     /// Another deployment of the application is at work here.
     SlotTaken,
+    /// The change has been implemented here already.
+    ChangeImplemented,
     /// The release was rejected.
     ReleaseRejected,
+    /// The way back would bring what was rejected since the plan was made.
+    FallbackRejected,
     /// Targets changed since the plan was made.
     PlanStale,
     /// A target has no agent.
@@ -55,7 +59,9 @@ impl ReasonCode {
             ReasonCode::StandardNotEnough => "standard_not_enough",
             ReasonCode::Freeze => "freeze",
             ReasonCode::SlotTaken => "slot_taken",
+            ReasonCode::ChangeImplemented => "change_implemented",
             ReasonCode::ReleaseRejected => "release_rejected",
+            ReasonCode::FallbackRejected => "fallback_rejected",
             ReasonCode::PlanStale => "plan_stale",
             ReasonCode::AgentMissing => "agent_missing",
         }
@@ -102,8 +108,10 @@ pub struct Facts<'a> {
     pub environment: &'a Environment,
     /// The change that is to authorise it.
     pub change: Option<&'a Change>,
-    /// The release it belongs to.
+    /// The release it belongs to, or a rejected one of the same package.
     pub release: Option<&'a Release>,
+    /// What rejected version its way back would bring, in words.
+    pub back_rejected: Option<&'a str>,
     /// Freezes that are not over.
     pub freezes: &'a [Freeze],
     /// The application's place.
@@ -122,6 +130,7 @@ pub fn reasons(facts: &Facts<'_>, now_ms: Millis) -> Vec<Reason> {
     // Going back is exempt from authorisation and freezes: it returns to what was authorised before.
     if facts.plan.purpose == Purpose::Forward {
         reasons.extend(release(facts));
+        reasons.extend(way_back(facts));
         reasons.extend(authorisation(facts));
         reasons.extend(facts.freezes.iter().filter_map(|freeze| frozen(facts, freeze, now_ms)));
         reasons.extend(stale(facts));
@@ -162,6 +171,10 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
             "attach one that does, or edit it",
         ));
     }
+    if change.implemented.contains_key(environment) {
+        let text = format!("change {} has been implemented in {environment} already", change.id);
+        reasons.push(reason(ReasonCode::ChangeImplemented, Kind::Authorisation, text, "write a new change"));
+    }
     if change.on_hold {
         let text = format!("change {} is on hold", change.id);
         reasons.push(reason(ReasonCode::ChangeOnHold, Kind::Authorisation, text, "take it off hold"));
@@ -183,7 +196,7 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
 fn content(facts: &Facts<'_>, change: &Change) -> Vec<Reason> {
     match change.content.class {
         Class::Standard => standard(facts, change),
-        Class::Normal | Class::Emergency if change.content.plan.as_ref() == Some(facts.digest) => Vec::new(),
+        Class::Normal | Class::Emergency if change.content.plans.get(&facts.environment.name) == Some(facts.digest) => Vec::new(),
         Class::Normal | Class::Emergency => vec![other_plan(facts, change)],
     }
 }
@@ -268,6 +281,11 @@ fn release(facts: &Facts<'_>) -> Option<Reason> {
         format!("release {} was rejected by {}: {}", release.version, rejected.by, rejected.reason),
         "deploy another release",
     ))
+}
+
+fn way_back(facts: &Facts<'_>) -> Option<Reason> {
+    let text = format!("its way back would bring {}", facts.back_rejected?);
+    Some(reason(ReasonCode::FallbackRejected, Kind::Never, text, "make a new plan"))
 }
 
 fn stale(facts: &Facts<'_>) -> Option<Reason> {

@@ -19,6 +19,8 @@ pub const STEPS_MAX: usize = 50;
 pub const GATES_MAX: usize = 20;
 /// Measurements one gate keeps; at the shortest interval this is a quarter of an hour.
 pub const MEASUREMENTS_MAX: usize = 1_000;
+/// Sources whose counters one metric gate keeps apart; each reading of each is in the history.
+pub const METRIC_SOURCES_MAX: usize = 500;
 /// Components in one application or plan.
 pub const COMPONENTS_MAX: usize = 200;
 /// Variables or labels of one target.
@@ -61,5 +63,5 @@ pub const POLL_SECONDS: u32 = 30;
 pub const LOG_CHUNK_BYTES_MAX: usize = 16 << 10;
 /// Seconds between looks at a deployment when every doorbell is lost.
 pub const LOOK_SECONDS: u32 = 1;
-/// Verified packages kept for each application and environment; going back further is a new deployment.
+/// Verified versions kept of each component in an environment; going back further is a new deployment.
 pub const VERIFIED_MAX: usize = 20;

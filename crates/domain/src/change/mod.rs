@@ -107,9 +107,9 @@ pub struct Content {
     /// What each component will have.
     #[serde(default)]
     pub versions: BTreeMap<Name, Version>,
-    /// The exact plan, once it is made. A normal or emergency change authorises nothing else.
+    /// The exact plan for each environment, once it is made. A normal or emergency change authorises nothing else.
     #[serde(default)]
-    pub plan: Option<Digest>,
+    pub plans: BTreeMap<Name, Digest>,
     /// How likely it is to go wrong.
     #[serde(default)]
     pub risk: Level,
@@ -137,6 +137,10 @@ impl Content {
             return Err(
                 Refusal::new(Code::Malformed, "the change concerns no environment", "name at least one").at("environments")
             );
+        }
+        if let Some(elsewhere) = self.plans.keys().find(|environment| !self.environments.contains(environment)) {
+            let what = format!("a plan is named for {elsewhere}, which the change does not concern");
+            return Err(Refusal::new(Code::Malformed, what, "add the environment, or leave the plan out").at("plans"));
         }
         Ok(())
     }
@@ -192,6 +196,9 @@ pub struct Change {
     pub fallen_votes: Vec<Vote>,
     /// The content that is authorised, once it is.
     pub authorised: Option<Digest>,
+    /// Environments in which a deployment under it has succeeded, with when.
+    #[serde(default)]
+    pub implemented: BTreeMap<Name, Millis>,
     /// How it ended.
     pub outcome: Option<Outcome>,
     /// What the review found.
@@ -236,6 +243,7 @@ pub enum Command {
     Verify,
     /// A deployment under it ended.
     Conclude {
+        environment: Name,
         outcome: Outcome,
     },
     /// The review is written.
@@ -264,6 +272,8 @@ pub enum Event {
     Unheld,
     Implementing,
     Verifying,
+    /// In one of several environments.
+    Implemented { environment: Name },
     Reviewing { outcome: Outcome },
     Closed { outcome: Outcome, review: String },
     Cancelled { reason: String },
@@ -289,6 +299,7 @@ impl Event {
             Event::Unheld => "taken off hold".into(),
             Event::Implementing => "its implementation began".into(),
             Event::Verifying => "its implementation is being verified".into(),
+            Event::Implemented { environment } => format!("implemented in {environment}"),
             Event::Reviewing { outcome } => format!("implemented, {}; it awaits review", outcome_word(*outcome)),
             Event::Closed { outcome, .. } => format!("closed, {}", outcome_word(*outcome)),
             Event::Cancelled { reason } => format!("cancelled: {reason}"),
@@ -326,6 +337,7 @@ impl Change {
             votes: Vec::new(),
             fallen_votes: Vec::new(),
             authorised: None,
+            implemented: BTreeMap::new(),
             outcome: None,
             review: String::new(),
             created_at_ms: now_ms,
@@ -360,7 +372,7 @@ impl Change {
             Command::Cancel { .. } => Err(self.forbids("be cancelled", "it is past that; review and close it")),
             Command::Implement => Ok(self.on_the_way(&[State::Authorised, State::Scheduled], Event::Implementing)),
             Command::Verify => Ok(self.on_the_way(&[State::Implementing], Event::Verifying)),
-            Command::Conclude { outcome } => Ok(self.decide_conclude(*outcome)),
+            Command::Conclude { environment, outcome } => Ok(self.decide_conclude(environment, *outcome)),
             Command::Close { outcome, review, .. } if self.state == State::Review => {
                 said("review", review)?;
                 Ok(vec![Event::Closed { outcome: *outcome, review: review.clone() }])
@@ -473,20 +485,25 @@ impl Change {
         Ok(events)
     }
 
-    /// A standard change that went well closes by itself; everything else is looked at.
-    fn decide_conclude(&self, outcome: Outcome) -> Vec<Event> {
+    /// It is over when it has succeeded in each of its environments, or has not in one. A standard change that went well closes
+    /// by itself; everything else is looked at.
+    fn decide_conclude(&self, environment: &Name, outcome: Outcome) -> Vec<Event> {
         if !matches!(self.state, State::Implementing | State::Verifying | State::Authorised | State::Scheduled) {
             return Vec::new();
         }
-        match (self.content.class, outcome) {
-            (Class::Standard, Outcome::Successful) => {
-                // Its review is what happened: it is passed, not skipped, so that the history shows it.
-                vec![
-                    Event::Reviewing { outcome },
-                    Event::Closed { outcome, review: "reviewed by the outcome of its deployment".into() },
-                ]
-            }
-            _ => vec![Event::Reviewing { outcome }],
+        let well = matches!(outcome, Outcome::Successful | Outcome::WithIssues);
+        let left = |it: &&Name| *it != environment && !self.implemented.contains_key(*it);
+        let implemented = Event::Implemented { environment: environment.clone() };
+        match (self.content.class, well) {
+            (_, true) if self.content.environments.iter().any(|it| left(&it)) => vec![implemented],
+            // Its review is what happened: it is passed, not skipped, so that the history shows it.
+            (Class::Standard, true) if outcome == Outcome::Successful => vec![
+                implemented,
+                Event::Reviewing { outcome },
+                Event::Closed { outcome, review: "reviewed by the outcome of its deployment".into() },
+            ],
+            (_, true) => vec![implemented, Event::Reviewing { outcome }],
+            (_, false) => vec![Event::Reviewing { outcome }],
         }
     }
 
@@ -529,6 +546,10 @@ impl Change {
             Event::Unheld => self.on_hold = false,
             Event::Implementing => self.state = State::Implementing,
             Event::Verifying => self.state = State::Verifying,
+            Event::Implemented { environment } => {
+                self.state = State::Implementing;
+                self.implemented.insert(environment.clone(), at_ms);
+            }
             Event::Reviewing { outcome } => {
                 self.state = State::Review;
                 self.outcome = Some(*outcome);

@@ -9,7 +9,7 @@ use crate::Millis;
 use crate::canonical;
 use crate::deployment::artifact::{Artifact, ArtifactRef};
 use crate::deployment::order::{Installation, Order, attempt_id};
-use crate::deployment::strategy::{Cut, OnFailure, Strategy};
+use crate::deployment::strategy::{Amount, Cut, OnFailure, Strategy};
 use crate::estate::{Attested, Component, Environment, Step, Target};
 use crate::gate::Gate;
 use crate::ids::{Digest, Id, Name, Version};
@@ -31,8 +31,12 @@ pub struct Plan {
     pub installations: Vec<Installation>,
     /// What goes together, in order.
     pub waves: Vec<Wave>,
-    /// Failed targets tolerated, counted.
-    pub failures_max: usize,
+    /// Failed targets tolerated. A percentage is one of the frozen set: whoever is excluded leaves it.
+    pub max_failures: Amount,
+    /// Targets that must be neither failed nor at work at any time, of the frozen set.
+    pub min_healthy: Amount,
+    /// Seconds without a newly healthy target after which a wave at work has failed.
+    pub progress_deadline_seconds: Option<u32>,
     /// Seconds until a target that does not answer counts as unreachable.
     pub unreachable_after_seconds: u32,
     /// What happens when it fails.
@@ -41,7 +45,16 @@ pub struct Plan {
     pub fallback: Option<Digest>,
     /// Why there is no plan back, if there is none.
     pub no_fallback_because: Option<String>,
+    /// What the plan back would bring, by component.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fallback_package: Package,
+    /// Components that the plan back leaves as they are, for nothing verified is known to go back to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallback_leaves: Vec<Name>,
 }
+
+/// What each component has: its version and the digest of its bytes.
+pub type Package = BTreeMap<Name, (Version, Digest)>;
 
 /// Whether a plan goes forward or back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -93,7 +106,7 @@ pub struct Ingredients<'a> {
     pub environment: &'a Environment,
     /// What, at least one.
     pub forward: Vec<Choice<'a>>,
-    /// What to go back to: the newest verified and not rejected package, or why there is none.
+    /// What to go back to: of each component the newest verified and not rejected version, or why there is none of any.
     pub back: Result<Vec<Choice<'a>>, String>,
     /// How.
     pub strategy: &'a Strategy,
@@ -133,20 +146,26 @@ pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
         strategy: strategy.cut.name().to_owned(),
         installations: installations(&ingredients.forward),
         waves: Vec::new(),
-        failures_max: strategy.max_failures.budget_of(planned.len()),
+        max_failures: strategy.max_failures,
+        min_healthy: strategy.min_healthy,
+        progress_deadline_seconds: strategy.progress_deadline_seconds,
         unreachable_after_seconds: strategy.unreachable_after_seconds,
         on_failure: strategy.on_failure,
         fallback: None,
         no_fallback_because: None,
+        fallback_package: Package::new(),
+        fallback_leaves: Vec::new(),
     };
     let fallback = match &ingredients.back {
         Ok(back) => Some(Plan {
             purpose: Purpose::Fallback,
             strategy: BACK.name().to_owned(),
             installations: installations(back),
-            waves: waves(&BACK, &planned, &[], |_| Vec::new())?,
+            waves: waves((&BACK, Amount::Count(0)), &planned, &[], |_| Vec::new())?,
             // Going back stops for nobody: what can be saved is saved, and the rest is told.
-            failures_max: planned.len(),
+            max_failures: Amount::Percent(100),
+            min_healthy: Amount::Count(0),
+            progress_deadline_seconds: None,
             on_failure: OnFailure::Stop,
             ..blank.clone()
         }),
@@ -157,9 +176,11 @@ pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
         first.into_iter().chain(strategy.after_each.iter().cloned()).collect()
     };
     let forward = Plan {
-        waves: waves(&strategy.cut, &planned, &strategy.before, after)?,
+        waves: waves((&strategy.cut, strategy.min_healthy), &planned, &strategy.before, after)?,
         fallback: fallback.as_ref().map(Plan::digest),
         no_fallback_because: ingredients.back.as_ref().err().cloned(),
+        fallback_package: fallback.as_ref().map(Plan::package).unwrap_or_default(),
+        fallback_leaves: fallback.as_ref().map(|back| left(&blank, back)).unwrap_or_default(),
         ..blank
     };
     Ok(Plans { forward, fallback })
@@ -167,6 +188,12 @@ pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
 
 /// Going back has its own, larger wave: everything that needs it, at once.
 const BACK: Cut = Cut::AllAtOnce;
+
+/// What goes forward and does not come back.
+fn left(forward: &Plan, back: &Plan) -> Vec<Name> {
+    let comes_back = |name: &Name| back.installations.iter().any(|installation| installation.component == *name);
+    forward.installations.iter().map(|it| it.component.clone()).filter(|name| !comes_back(name)).collect()
+}
 
 fn installations(choices: &[Choice<'_>]) -> Vec<Installation> {
     let mut installations: Vec<Installation> = choices
@@ -213,14 +240,14 @@ fn planned_targets(ingredients: &Ingredients<'_>) -> Result<Vec<PlannedTarget>, 
 }
 
 fn waves(
-    cut: &Cut,
+    (cut, min_healthy): (&Cut, Amount),
     planned: &[PlannedTarget],
     before: &[Gate],
     after: impl Fn(usize) -> Vec<Gate>,
 ) -> Result<Vec<Wave>, Refusal> {
     let mut rest = planned;
     let mut waves = Vec::new();
-    for (index, size) in cut.sizes(planned.len())?.into_iter().enumerate() {
+    for (index, size) in cut.sizes(planned.len(), min_healthy)?.into_iter().enumerate() {
         let (targets, later) = rest.split_at(size);
         let before = if index == 0 { before.to_vec() } else { Vec::new() };
         waves.push(Wave { before, targets: targets.to_vec(), after: after(index) });
@@ -236,7 +263,7 @@ impl Plan {
     }
 
     /// The package: what each component will have.
-    pub fn package(&self) -> BTreeMap<Name, (Version, Digest)> {
+    pub fn package(&self) -> Package {
         let entry = |i: &Installation| (i.component.clone(), (i.version.clone(), i.artifact.digest.clone()));
         self.installations.iter().map(entry).collect()
     }

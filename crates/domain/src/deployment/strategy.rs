@@ -81,6 +81,11 @@ impl Amount {
         }
     }
 
+    /// How many targets may be failed or at work together, where this many must stay healthy.
+    pub fn room_of(self, fleet: usize) -> usize {
+        fleet.saturating_sub(self.minimum_of(fleet))
+    }
+
     /// As a failure budget: a percentage rounds down, and 0 trips at the first failure.
     pub fn budget_of(self, fleet: usize) -> usize {
         match self {
@@ -123,6 +128,12 @@ pub struct Strategy {
     /// Failed targets tolerated; trips when there are more.
     #[serde(default = "none")]
     pub max_failures: Amount,
+    /// Targets that must be neither failed nor at work at any time; no wave is larger than it leaves room for.
+    #[serde(default = "none")]
+    pub min_healthy: Amount,
+    /// Seconds without a newly healthy target after which a wave at work has failed; without it only each target's own time counts.
+    #[serde(default)]
+    pub progress_deadline_seconds: Option<u32>,
     /// Seconds until a target that does not answer counts as unreachable.
     #[serde(default = "unreachable_default")]
     pub unreachable_after_seconds: u32,
@@ -181,19 +192,26 @@ impl Cut {
         }
     }
 
-    /// The sizes of the waves of a fleet; they add up to it and none is 0.
+    /// The sizes of the waves of a fleet of which `min_healthy` must stay untouched; they add up to it and none is 0.
     ///
     /// # Errors
     ///
-    /// [`Code::TooLarge`] if there would be more than [`limits::WAVES_MAX`] waves.
-    pub fn sizes(&self, fleet: usize) -> Result<Vec<usize>, Refusal> {
+    /// [`Code::TooLarge`] if there would be more than [`limits::WAVES_MAX`] waves, [`Code::OutOfRange`] if no target may be touched.
+    pub fn sizes(&self, fleet: usize, min_healthy: Amount) -> Result<Vec<usize>, Refusal> {
+        let room = min_healthy.room_of(fleet);
+        if room == 0 && fleet > 0 {
+            let what = format!("{} of {fleet} targets must stay healthy, so that none may be touched", min_healthy.minimum_of(fleet));
+            return Err(Refusal::new(Code::OutOfRange, what, "ask for fewer").at("strategy.min_healthy"));
+        }
         let mut sizes = Vec::new();
         let mut done = 0;
         let mut push = |size: usize| {
-            let size = size.min(fleet - done);
-            if size > 0 {
-                sizes.push(size);
-                done += size;
+            let mut size = size.min(fleet - done);
+            done += size;
+            // What there is no room for at once goes one after the other.
+            while size > 0 && sizes.len() <= limits::WAVES_MAX {
+                sizes.push(size.min(room));
+                size -= size.min(room);
             }
             done < fleet && sizes.len() <= limits::WAVES_MAX
         };
@@ -240,6 +258,8 @@ impl Strategy {
             after_each: Vec::new(),
             after_first: Vec::new(),
             max_failures: none(),
+            min_healthy: none(),
+            progress_deadline_seconds: None,
             unreachable_after_seconds: unreachable_default(),
             on_failure: OnFailure::FallBack,
         }
@@ -255,6 +275,10 @@ impl Strategy {
             let what = format!("unreachable_after_seconds is {}", self.unreachable_after_seconds);
             let remedy = format!("use 1 to {}", limits::ORDER_SECONDS_MAX);
             return Err(Refusal::new(Code::OutOfRange, what, remedy).at("strategy.unreachable_after_seconds"));
+        }
+        if let Some(seconds) = self.progress_deadline_seconds.filter(|seconds| !(1..=limits::STEP_SECONDS_MAX).contains(seconds)) {
+            let (what, remedy) = (format!("progress_deadline_seconds is {seconds}"), format!("use 1 to {}", limits::STEP_SECONDS_MAX));
+            return Err(Refusal::new(Code::OutOfRange, what, remedy).at("strategy.progress_deadline_seconds"));
         }
         for (side, gates) in [("before", &self.before), ("after_each", &self.after_each), ("after_first", &self.after_first)] {
             if gates.len() > limits::GATES_MAX {
@@ -323,7 +347,7 @@ mod tests {
 
     fn check(cut: &str, fleet: usize, sizes: &str) {
         let cut: Cut = serde_json::from_str(cut).expect("a cut");
-        let found: Vec<String> = cut.sizes(fleet).expect("few waves").iter().map(ToString::to_string).collect();
+        let found: Vec<String> = cut.sizes(fleet, Amount::Count(0)).expect("few waves").iter().map(ToString::to_string).collect();
         assert_eq!(found.join(" "), sizes);
     }
 
@@ -336,6 +360,18 @@ mod tests {
         check(r#"{"canary":{"first":"1%","then":["50%","100%"]}}"#, 1, "1");
         check(r#"{"canary":{"first":"10%","then":[]}}"#, 2, "1 1");
         check(r#""all_at_once""#, 0, "");
+    }
+
+    #[test]
+    fn no_wave_is_larger_than_what_must_stay_healthy_leaves_room_for() {
+        let sizes = |cut: Cut, fleet, min_healthy| cut.sizes(fleet, min_healthy).map_err(|refusal| refusal.code);
+        let canary = || Cut::Canary { first: Amount::Count(1), then: vec![Amount::Percent(50)] };
+        // 75 % of 10 rounds up to 8: two may be touched at once.
+        assert_eq!(sizes(Cut::AllAtOnce, 10, Amount::Percent(75)), Ok(vec![2, 2, 2, 2, 2]));
+        assert_eq!(sizes(canary(), 10, Amount::Count(7)), Ok(vec![1, 3, 1, 3, 2]));
+        assert_eq!(sizes(Cut::AllAtOnce, 0, Amount::Percent(100)), Ok(vec![]));
+        assert_eq!(sizes(Cut::AllAtOnce, 3, Amount::Count(3)), Err(Code::OutOfRange));
+        assert_eq!(sizes(Cut::AllAtOnce, 1, Amount::Percent(1)), Err(Code::OutOfRange));
     }
 
     #[test]
@@ -362,11 +398,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_target_is_in_exactly_one_wave(fleet in 0_usize..3_000, first in 0_u32..=100, then in proptest::collection::vec(0_u32..=100, 0..5)) {
+        fn every_target_is_in_exactly_one_wave(fleet in 0_usize..3_000, first in 0_u32..=100, then in proptest::collection::vec(0_u32..=100, 0..5), healthy in 0_u32..90) {
             let cut = Cut::Canary { first: Amount::Percent(first), then: then.into_iter().map(Amount::Percent).collect() };
-            let sizes = cut.sizes(fleet).expect("few waves");
+            let sizes = cut.sizes(fleet, Amount::Count(0)).expect("few waves");
             prop_assert_eq!(sizes.iter().sum::<usize>(), fleet);
             prop_assert!(sizes.iter().all(|&size| size > 0));
+            if let Ok(sizes) = cut.sizes(fleet, Amount::Percent(healthy)) {
+                prop_assert_eq!(sizes.iter().sum::<usize>(), fleet);
+                prop_assert!(sizes.iter().all(|&size| size > 0 && size + Amount::Percent(healthy).minimum_of(fleet) <= fleet));
+            }
         }
 
         #[test]

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Millis;
+use crate::deployment::plan::Package;
 use crate::ids::{Digest, Id, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -25,18 +26,20 @@ pub struct Slot {
     pub holder: Option<Id>,
     /// The last deployment that was.
     pub last: Option<Id>,
-    /// Packages that were verified here, newest first; at most [`limits::VERIFIED_MAX`].
-    pub verified: Vec<Verified>,
+    /// What was verified here of each component, newest first; at most [`limits::VERIFIED_MAX`] versions of one.
+    pub verified: BTreeMap<Name, Vec<Verified>>,
 }
 
-/// A package that was verified in an environment.
+/// A version of a component that was verified in an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verified {
-    /// By which deployment.
+    /// By which deployment first.
     pub deployment: Id,
-    /// What each component had.
-    pub package: BTreeMap<Name, (Version, Digest)>,
-    /// When.
+    /// The version.
+    pub version: Version,
+    /// Its bytes.
+    pub digest: Digest,
+    /// When it was last.
     pub at_ms: Millis,
 }
 
@@ -47,7 +50,7 @@ pub struct Verified {
 pub enum SlotEvent {
     Taken { deployment: Id, generation: u64 },
     Freed { deployment: Id },
-    Verified { deployment: Id, package: BTreeMap<Name, (Version, Digest)> },
+    Verified { deployment: Id, package: Package },
 }
 
 impl SlotEvent {
@@ -64,7 +67,7 @@ impl SlotEvent {
 impl Slot {
     /// A place that nobody has held.
     pub fn new(environment: Name, application: Name) -> Slot {
-        Slot { environment, application, generation: 0, holder: None, last: None, verified: Vec::new() }
+        Slot { environment, application, generation: 0, holder: None, last: None, verified: BTreeMap::new() }
     }
 
     /// Its id: `<environment>/<application>`.
@@ -105,15 +108,42 @@ impl Slot {
                 }
             }
             SlotEvent::Verified { deployment, package } => {
-                // A package that is verified again stays that of the release that first brought it: the way back from a bad
-                // release must not make the good package look like the bad one's.
-                let known = self.verified.iter().position(|verified| verified.package == *package);
-                let first = known.map_or_else(|| deployment.clone(), |at| self.verified.remove(at).deployment);
-                let verified = Verified { deployment: first, package: package.clone(), at_ms };
-                self.verified.insert(0, verified);
-                self.verified.truncate(limits::VERIFIED_MAX);
+                for (component, (version, digest)) in package {
+                    self.verify(component, Verified { deployment: deployment.clone(), version: version.clone(), digest: digest.clone(), at_ms });
+                }
             }
         }
+    }
+
+    /// A version that is verified again stays that of the release that first brought it: the way back from a bad release must
+    /// not make the good version look like the bad one's.
+    fn verify(&mut self, component: &Name, now: Verified) {
+        let here = self.verified.entry(component.clone()).or_default();
+        let known = here.iter().position(|it| it.version == now.version && it.digest == now.digest);
+        let first = known.map_or_else(|| now.deployment.clone(), |at| here.remove(at).deployment);
+        here.insert(0, Verified { deployment: first, ..now });
+        here.truncate(limits::VERIFIED_MAX);
+    }
+
+    /// What to go back to from `leaving`: of each component the newest verified version whose deployment is not `rejected`.
+    /// Components are verified one by one, as they are deployed in whatever company.
+    pub fn way_back(&self, leaving: impl Iterator<Item = Name>, rejected: impl Fn(&Id) -> bool) -> BTreeMap<Name, Version> {
+        let newest = |component: Name| {
+            let found = self.verified.get(&component)?.iter().find(|it| !rejected(&it.deployment))?;
+            Some((component, found.version.clone()))
+        };
+        leaving.filter_map(newest).collect()
+    }
+
+    /// The deployment that first brought a version here.
+    pub fn brought_by(&self, component: &Name, (version, digest): &(Version, Digest)) -> Option<&Id> {
+        let found = self.verified.get(component)?.iter().find(|it| it.version == *version && it.digest == *digest)?;
+        Some(&found.deployment)
+    }
+
+    /// The version of each component that was last verified here.
+    pub fn newest(&self) -> impl Iterator<Item = (&Name, &Verified)> {
+        self.verified.iter().filter_map(|(component, versions)| Some((component, versions.first()?)))
     }
 }
 
@@ -143,17 +173,61 @@ mod tests {
         assert_eq!(slot.lets_fall_back(&id("DEP-1")).map_err(|refusal| refusal.code), Err(Code::StateForbids));
     }
 
-    #[test]
-    fn a_package_verified_again_stays_that_of_whoever_brought_it_first() {
-        let package = |version: &str| {
-            let version = Version::parse(version).expect("a version");
-            BTreeMap::from([(Name::parse("shop").expect("a name"), (version, Digest::of(b"bytes")))])
+    fn package(versions: &[(&str, &str)]) -> Package {
+        let entry = |&(component, text): &(&str, &str)| {
+            let version = Version::parse(text).expect("a version");
+            (Name::parse(component).expect("a name"), (version, Digest::of(text.as_bytes())))
         };
+        versions.iter().map(entry).collect()
+    }
+
+    fn verified(history: &[(&str, &[(&str, &str)])]) -> Slot {
         let mut slot = slot();
-        for (deployment, version) in [("DEP-1", "1.0"), ("DEP-2", "1.1"), ("DEP-3-FB", "1.0")] {
-            slot.apply(&SlotEvent::Verified { deployment: id(deployment), package: package(version) }, 0);
+        for (deployment, versions) in history {
+            slot.apply(&SlotEvent::Verified { deployment: id(deployment), package: package(versions) }, 0);
         }
-        let found: Vec<&str> = slot.verified.iter().map(|verified| verified.deployment.as_str()).collect();
+        slot
+    }
+
+    fn back(slot: &Slot, leaving: &[&str], rejected: &[&str]) -> String {
+        let leaving = leaving.iter().map(|name| Name::parse(name).expect("a name"));
+        let found = slot.way_back(leaving, |deployment| rejected.contains(&deployment.as_str()));
+        found.iter().map(|(component, version)| format!("{component} {version}")).collect::<Vec<_>>().join(", ")
+    }
+
+    #[test]
+    fn a_version_verified_again_stays_that_of_whoever_brought_it_first() {
+        let slot = verified(&[("DEP-1", &[("shop", "1.0")]), ("DEP-2", &[("shop", "1.1")]), ("DEP-3-FB", &[("shop", "1.0")])]);
+        let shop = Name::parse("shop").expect("a name");
+        let found: Vec<&str> = slot.verified[&shop].iter().map(|verified| verified.deployment.as_str()).collect();
         assert_eq!(found, ["DEP-1", "DEP-2"], "the newest first, and 1.0 still as DEP-1 brought it");
+        assert_eq!(slot.brought_by(&shop, &package(&[("shop", "1.0")])[&shop]), Some(&id("DEP-1")));
+    }
+
+    #[test]
+    fn each_component_goes_back_to_its_own_newest_version() {
+        let slot = verified(&[("DEP-1", &[("api", "1.0"), ("web", "1.0")]), ("DEP-2", &[("api", "2.0")])]);
+        assert_eq!(back(&slot, &["web"], &[]), "web 1.0");
+        assert_eq!(back(&slot, &["api", "web"], &[]), "api 2.0, web 1.0");
+        assert_eq!(back(&slot, &["api", "mail", "web"], &[]), "api 2.0, web 1.0", "nothing is known of mail");
+    }
+
+    #[test]
+    fn nothing_goes_back_to_what_was_rejected() {
+        let slot = verified(&[("DEP-1", &[("api", "1.0"), ("web", "1.0")]), ("DEP-2", &[("api", "2.0")])]);
+        assert_eq!(back(&slot, &["api", "web"], &["DEP-2"]), "api 1.0, web 1.0");
+        assert_eq!(back(&slot, &["api", "web"], &["DEP-1"]), "api 2.0");
+        assert_eq!(back(&slot, &["web"], &["DEP-1", "DEP-2"]), "");
+    }
+
+    #[test]
+    fn many_versions_of_one_component_push_no_other_out() {
+        let mut slot = verified(&[("DEP-1", &[("web", "1.0")])]);
+        for number in 0..2 * limits::VERIFIED_MAX {
+            let package = package(&[("api", format!("2.{number}").as_str())]);
+            slot.apply(&SlotEvent::Verified { deployment: id("DEP-2"), package }, 0);
+        }
+        assert_eq!(back(&slot, &["web"], &[]), "web 1.0");
+        assert_eq!(slot.verified.values().map(Vec::len).max(), Some(limits::VERIFIED_MAX));
     }
 }

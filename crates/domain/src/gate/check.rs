@@ -88,9 +88,9 @@ impl Check {
             Reading::Error(why) => (Status::Error, why.clone()),
             // A check that asked nobody says nothing: it holds until somebody decides.
             Reading::NoData => (Status::Inconclusive, "there was no target to ask".into()),
-            Reading::Counters { .. } | Reading::Value(_) => (Status::Error, "the probe gave no answer".into()),
+            Reading::Counters(_) | Reading::Value(_) => (Status::Error, "the probe gave no answer".into()),
         };
-        Measurement { at_ms: now_ms, status, value: None, samples: 0, counters: None, detail }
+        Measurement { at_ms: now_ms, status, value: None, samples: 0, detail }
     }
 
     pub(super) fn condition(&self) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::measurement::{Measurement, Reading, Status, Tally};
+use super::measurement::{Counted, Counters, Measurement, Reading, Status, Tally, counted};
 use super::{Evidence, Verdict, WaitingOn, within};
 use crate::Millis;
 use crate::refusal::{Code, Refusal};
@@ -64,7 +64,8 @@ fn patience() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
-    /// The Prometheus text endpoint of each target of the wave; counters are summed over the targets.
+    /// The Prometheus text endpoint of each target of the wave, or of some of them, spread evenly, where there are more than
+    /// [`crate::limits::METRIC_SOURCES_MAX`]. What each has counted since the gate opened is added up.
     Endpoint {
         /// The address; `{{ name }}` is replaced by a variable of the target.
         url: String,
@@ -112,7 +113,7 @@ impl Metric {
         let tally = Tally { name: &self.name, successes: self.measurements, failures_max: self.failures_max }.verdict(evidence);
         let without_data = evidence.measurements.iter().filter(|m| m.status == Status::Inconclusive).count() as u32;
         match tally {
-            Verdict::Hold { .. } if without_data >= self.patience => match self.no_data {
+            Verdict::Hold { .. } if self.is_without_data(evidence) => match self.no_data {
                 NoData::Pass => Verdict::Pass(format!("{}: no data after {without_data} measurements, which passes", self.name)),
                 NoData::Fail => Verdict::Fail(format!("{}: no data after {without_data} measurements", self.name)),
                 NoData::Inconclusive => {
@@ -123,39 +124,41 @@ impl Metric {
         }
     }
 
-    /// Counters are compared with the first reading since the gate opened or since they last fell (a restart).
-    pub(super) fn judge(&self, before: &[Measurement], reading: &Reading, now_ms: Millis) -> Measurement {
+    /// Whether it has waited for data for as long as it was told to, and neither passed nor failed.
+    pub(super) fn is_without_data(&self, evidence: &Evidence<'_>) -> bool {
+        let count = |status| evidence.measurements.iter().filter(|m| m.status == status).count() as u32;
+        let undecided = count(Status::Failed) <= self.failures_max && count(Status::Successful) < self.measurements;
+        undecided && count(Status::Inconclusive) >= self.patience
+    }
+
+    /// What a reading means after what was `known` of its sources. Counters count from the first reading since the gate opened.
+    pub(super) fn judge(&self, known: &BTreeMap<String, Counted>, reading: &Reading, now_ms: Millis) -> Measurement {
         let blank = Measurement {
             at_ms: now_ms,
             status: Status::Inconclusive,
             value: None,
             samples: 0,
-            counters: None,
             detail: String::new(),
         };
         match reading {
             Reading::Value(value) => self.compare(*value, &number(*value), blank),
-            Reading::Counters { numerator, denominator } => self.growth(before, (*numerator, *denominator), blank),
+            Reading::Counters(read) => self.growth(known, read, blank),
             Reading::NoData | Reading::Checked { .. } => Measurement { detail: "no data".into(), ..blank },
             Reading::Error(why) => Measurement { status: Status::Error, detail: why.clone(), ..blank },
         }
     }
 
-    fn growth(&self, before: &[Measurement], counters: (f64, f64), blank: Measurement) -> Measurement {
-        if !(counters.0.is_finite() && counters.1.is_finite()) {
-            return Measurement { detail: "a counter is not a number".into(), ..blank };
+    fn growth(&self, known: &BTreeMap<String, Counted>, read: &BTreeMap<String, Counters>, blank: Measurement) -> Measurement {
+        let after = counted(known, read);
+        // Only of the sources that were read: one that left the fleet leaves the sums.
+        let of_read = || read.keys().filter_map(|source| after.get(source));
+        if of_read().next().is_none() {
+            return Measurement { detail: "no counter is a number".into(), ..blank };
         }
-        let blank = Measurement { counters: Some(counters), ..blank };
-        let mut earlier = before.iter().filter_map(|m| m.counters);
-        let Some(first) = earlier.next() else {
+        if !read.keys().any(|source| known.contains_key(source)) {
             return Measurement { detail: "first reading, counting from here".into(), ..blank };
-        };
-        let fell = |last: (f64, f64), now: (f64, f64)| now.0 < last.0 || now.1 < last.1;
-        let (base, last) = earlier.fold((first, first), |(base, last), now| (if fell(last, now) { now } else { base }, now));
-        if fell(last, counters) {
-            return Measurement { detail: "the counters fell (a restart), counting from here".into(), ..blank };
         }
-        let (bad, all) = (counters.0 - base.0, counters.1 - base.1);
+        let (bad, all) = of_read().fold((0.0, 0.0), |(bad, all), it| (bad + it.grown.numerator, all + it.grown.denominator));
         let samples = all as u64;
         if samples < self.samples_at_least || all <= 0.0 {
             let detail = format!("{samples} of {} requests needed", self.samples_at_least.max(1));
@@ -226,12 +229,14 @@ mod tests {
         .expect("a metric gate")
     }
 
-    /// Feeds (numerator, denominator) readings and prints each measurement and the verdict.
-    fn story(gate: &Metric, readings: &[(f64, f64)]) -> String {
-        let mut measurements = Vec::new();
+    /// Feeds readings such as `web-1 3/100, web-2 0/50` and prints each measurement and the verdict.
+    fn story(gate: &Metric, readings: &[&str]) -> String {
+        let (mut measurements, mut known) = (Vec::new(), BTreeMap::new());
         let mut out = String::new();
-        for (index, &(numerator, denominator)) in readings.iter().enumerate() {
-            let measurement = gate.judge(&measurements, &Reading::Counters { numerator, denominator }, index as i64 * 1_000);
+        for (index, text) in readings.iter().enumerate() {
+            let read: BTreeMap<String, Counters> = text.split(", ").map(source).collect();
+            let measurement = gate.judge(&known, &Reading::Counters(read.clone()), index as i64 * 1_000);
+            known = counted(&known, &read);
             out.push_str(&format!("{:?}: {}\n", measurement.status, measurement.detail));
             measurements.push(measurement);
         }
@@ -244,6 +249,13 @@ mod tests {
         out
     }
 
+    fn source(text: &str) -> (String, Counters) {
+        let (name, numbers) = text.split_once(' ').expect("a name and numbers");
+        let (numerator, denominator) = numbers.split_once('/').expect("two numbers");
+        let number = |text: &str| text.parse::<f64>().expect("a number");
+        (name.to_owned(), Counters { numerator: number(numerator), denominator: number(denominator) })
+    }
+
     #[test]
     fn enough_good_measurements_pass() {
         expect_test::expect![[r"
@@ -252,7 +264,7 @@ mod tests {
             Successful: 0 of 20 requests, 0 (allowed at most 0.05)
             Successful: 1 of 40 requests, 0.025 (allowed at most 0.05)
             pass: error rate: 1 of 40 requests, 0.025 (allowed at most 0.05)"]]
-        .assert_eq(&story(&error_rate(), &[(3.0, 100.0), (3.0, 105.0), (3.0, 120.0), (4.0, 140.0)]));
+        .assert_eq(&story(&error_rate(), &["a 3/100", "a 3/105", "a 3/120", "a 4/140"]));
     }
 
     #[test]
@@ -261,16 +273,36 @@ mod tests {
             Inconclusive: first reading, counting from here
             Failed: 7 of 20 requests, 0.35, but allowed at most 0.05
             fail: error rate: 7 of 20 requests, 0.35, but allowed at most 0.05"]]
-        .assert_eq(&story(&error_rate(), &[(0.0, 0.0), (7.0, 20.0)]));
+        .assert_eq(&story(&error_rate(), &["a 0/0", "a 7/20"]));
     }
 
     #[test]
-    fn a_restart_of_the_process_starts_the_count_again() {
+    fn what_a_new_process_has_counted_is_growth() {
         expect_test::expect![[r"
             Inconclusive: first reading, counting from here
-            Inconclusive: the counters fell (a restart), counting from here
-            Successful: 0 of 30 requests, 0 (allowed at most 0.05)
+            Inconclusive: 2 of 10 requests needed
+            Successful: 0 of 32 requests, 0 (allowed at most 0.05)
             hold: measuring error rate, 1 more good measurement needed"]]
-        .assert_eq(&story(&error_rate(), &[(50.0, 1000.0), (0.0, 2.0), (0.0, 32.0)]));
+        .assert_eq(&story(&error_rate(), &["a 50/1000", "a 0/2", "a 0/32"]));
+    }
+
+    #[test]
+    fn a_restart_of_one_hides_no_errors_of_another() {
+        // In a sum of both, 1,100 requests would fall to 190, and the nine errors would be forgotten with the restart.
+        expect_test::expect![[r"
+            Inconclusive: first reading, counting from here
+            Failed: 9 of 100 requests, 0.09, but allowed at most 0.05
+            fail: error rate: 9 of 100 requests, 0.09, but allowed at most 0.05"]]
+        .assert_eq(&story(&error_rate(), &["a 0/1000, b 0/100", "a 0/10, b 9/190"]));
+    }
+
+    #[test]
+    fn a_source_that_is_no_longer_asked_leaves_the_sums() {
+        expect_test::expect![[r"
+            Inconclusive: first reading, counting from here
+            Failed: 20 of 40 requests, 0.5, but allowed at most 0.05
+            Successful: 0 of 30 requests, 0 (allowed at most 0.05)
+            fail: error rate: 20 of 40 requests, 0.5, but allowed at most 0.05"]]
+        .assert_eq(&story(&error_rate(), &["a 0/0, b 0/0", "a 20/20, b 0/20", "b 0/30"]));
     }
 }

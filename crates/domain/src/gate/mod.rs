@@ -9,6 +9,8 @@ pub mod measurement;
 pub mod metric;
 pub mod window;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +18,7 @@ use crate::Millis;
 use crate::ids::{Id, Name};
 use crate::refusal::{Code, Refusal};
 
-pub use measurement::{Measurement, Reading, Status};
+pub use measurement::{Counted, Counters, Measurement, Reading, Status};
 
 /// One condition for going on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -211,12 +213,20 @@ impl Gate {
         }
     }
 
-    /// What a reading means, given the measurements before it.
-    pub fn judge(&self, before: &[Measurement], reading: &Reading, now_ms: Millis) -> Option<Measurement> {
+    /// What a reading means, given what was known of its sources.
+    pub fn judge(&self, known: &BTreeMap<String, Counted>, reading: &Reading, now_ms: Millis) -> Option<Measurement> {
         match self {
             Gate::Check(_) => Some(check::Check::judge(reading, now_ms)),
-            Gate::Metric(gate) => Some(gate.judge(before, reading, now_ms)),
+            Gate::Metric(gate) => Some(gate.judge(known, reading, now_ms)),
             Gate::Approval(_) | Gate::Bake(_) | Gate::Window(_) => None,
+        }
+    }
+
+    /// Whether it is a metric, and if so whether it has waited in vain for data.
+    pub fn without_data(&self, evidence: &Evidence<'_>) -> Option<bool> {
+        match self {
+            Gate::Metric(gate) => Some(gate.is_without_data(evidence)),
+            Gate::Approval(_) | Gate::Bake(_) | Gate::Check(_) | Gate::Window(_) => None,
         }
     }
 

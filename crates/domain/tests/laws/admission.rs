@@ -30,6 +30,7 @@ struct World {
     slot: Slot,
     attested: BTreeMap<Name, BTreeMap<Name, Attested>>,
     without_agent: Vec<Name>,
+    back_rejected: Option<String>,
     planned_ms: Millis,
 }
 
@@ -41,7 +42,7 @@ impl World {
         let plan = plans(&Way::all_at_once(), Steps::Plain, 2, &[]).forward;
         let digest = plan.digest();
         let mut change = change_in("normal", change::State::Authorised);
-        change.content.plan = Some(digest.clone());
+        change.content.plans.insert(name("live"), digest.clone());
         change.authorised = Some(change.content.digest());
         World {
             id: id("DEP-1"),
@@ -54,6 +55,7 @@ impl World {
             freezes: vec![],
             slot: Slot::new(name("live"), name("shop")),
             without_agent: vec![],
+            back_rejected: None,
             planned_ms: 100,
         }
     }
@@ -77,6 +79,7 @@ impl World {
             slot: &self.slot,
             attested: &self.attested,
             without_agent: &self.without_agent,
+            back_rejected: self.back_rejected.as_deref(),
             planned_ms: self.planned_ms,
         }
     }
@@ -112,7 +115,7 @@ fn every_reason_is_said_not_the_first() {
         change_elsewhere (Authorisation): change CHG-1 does not cover shop in live; attach one that does, or edit it
         change_on_hold (Authorisation): change CHG-1 is on hold; take it off hold
         change_unauthorised (Authorisation): change CHG-1 is not authorised; it is awaiting authorisation; get it authorised by somebody other than its author
-        plan_unapproved (Authorisation): change CHG-1 does not authorise plan 79d67381aa33; attach this plan to the change and get it authorised again
+        plan_unapproved (Authorisation): change CHG-1 does not authorise plan 9894ccf6df83; attach this plan to the change and get it authorised again
         freeze (Obstacle): freeze "autumn" (FRZ-1) is in force in live: sales; wait for its end, or ask for an exception
         plan_stale (Never): web-1 and 1 more target changed since the plan was made; its way back would be wrong; make a new plan
         slot_taken (Obstacle): DEP-9 is at work on shop in live; wait for its end, or stop it
@@ -160,11 +163,31 @@ fn an_authorisation_is_of_exactly_this_plan_and_this_content() {
 fn the_way_back_is_exempt_from_what_holds_the_way_forward() {
     let mut world = World { change: None, ..World::back() }.obstructed();
     assert_eq!(world.codes(), vec![ReasonCode::SlotTaken, ReasonCode::AgentMissing]);
+    world.back_rejected = Some("shop-web 1.0 of release 1.0".into());
+    assert_eq!(world.codes(), vec![ReasonCode::SlotTaken, ReasonCode::AgentMissing]);
     // It takes the place over from the deployment that it takes back, and from no other.
     world.slot.holder = Some(id("DEP-1"));
     assert_eq!(world.codes(), vec![ReasonCode::AgentMissing]);
     let forward = World { id: id("DEP-2"), slot: Slot { holder: Some(id("DEP-1")), ..World::open().slot }, ..World::open() };
     assert_eq!(forward.codes(), vec![ReasonCode::SlotTaken]);
+}
+
+#[test]
+fn nothing_starts_that_could_only_go_back_to_what_was_rejected() {
+    let rejected = Some("shop-web 1.0 of release 1.0, which bob rejected: it leaks".to_owned());
+    let world = World { back_rejected: rejected, ..World::open() };
+    expect![[r#"
+        fallback_rejected (Never): its way back would bring shop-web 1.0 of release 1.0, which bob rejected: it leaks; make a new plan
+    "#]].assert_eq(&world.said());
+}
+
+#[test]
+fn a_change_is_implemented_once_in_each_of_its_environments() {
+    let mut world = World::open();
+    world.change.as_mut().unwrap().implemented.insert(name("test"), 1);
+    assert_eq!(world.codes(), vec![]);
+    world.change.as_mut().unwrap().implemented.insert(name("live"), 1);
+    assert_eq!(world.codes(), vec![ReasonCode::ChangeImplemented]);
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! The arithmetic table of the semantics, row by row.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use serde_json::json;
-use tidegate_domain::deployment::rollout::State;
+use tidegate_domain::deployment::plan::Plan;
+use tidegate_domain::deployment::rollout::{Event, State};
 use tidegate_domain::deployment::strategy::{Amount, Cut};
-use tidegate_domain::gate::{Evidence, Gate, Measurement, Reading, Status, Verdict};
+use tidegate_domain::gate::measurement::{counted, spread};
+use tidegate_domain::gate::{Counters, Evidence, Gate, Measurement, Reading, Status, Verdict};
 
 use crate::script::Story;
+use crate::world::{Steps, born, id, plans, strategy};
 
 proptest! {
     #[test]
@@ -41,7 +46,7 @@ proptest! {
 
     #[test]
     fn the_last_batch_repeats(fleet in 0_usize..120, batches in prop::collection::vec(1_u32..9, 1..4)) {
-        let sizes = Cut::Rolling { batches: batches.iter().copied().map(Amount::Count).collect() }.sizes(fleet).unwrap();
+        let sizes = Cut::Rolling { batches: batches.iter().copied().map(Amount::Count).collect() }.sizes(fleet, Amount::Count(0)).unwrap();
         let wanted = batches.iter().chain(std::iter::repeat(batches.last().unwrap())).map(|size| *size as usize);
         let whole = sizes.len().saturating_sub(1);
         let wanted: Vec<usize> = wanted.take(whole).collect();
@@ -80,30 +85,55 @@ proptest! {
     }
 
     #[test]
-    fn a_count_of_requests_never_falls_below_what_really_came(grows in prop::collection::vec((0_u32..50, 0_u32..3, prop::bool::weighted(0.15)), 1..20)) {
+    fn requests_are_counted_for_each_source_whatever_restarts(
+        grows in prop::collection::vec((prop::sample::select(vec!["web-1", "web-2", "web-3"]), 0_u32..50, 0_u32..3, prop::bool::weighted(0.15)), 1..30),
+    ) {
         let gate = json!({"metric": {"name": "error rate", "source": {"endpoint": {"url": "u", "numerator": {"metric": "bad"}}}, "at_most": 0.5}});
         let gate: Gate = serde_json::from_value(gate).unwrap();
-        let (mut bad, mut all, mut base, mut before) = (0.0, 0.0, None, Vec::new());
-        for (more, worse, restarts) in grows {
-            if restarts {
-                (bad, all) = (0.0, 0.0);
-            }
-            let last = before.last().and_then(|it: &Measurement| it.counters);
-            (bad, all) = (bad + f64::from(worse), all + f64::from(worse) + f64::from(more));
-            let fell = last.is_none_or(|(b, a)| bad < b || all < a);
-            base = if fell { Some((bad, all)) } else { base };
-            let measured = gate.judge(&before, &Reading::Counters { numerator: bad, denominator: all }, 0).unwrap();
-            let grown = base.map_or(0.0, |(_, from)| all - from);
-            prop_assert_eq!(measured.samples, grown as u64);
+        let (mut now, mut truth, mut known) = (BTreeMap::<String, Counters>::new(), 0.0, BTreeMap::new());
+        for (source, more, worse, restarts) in grows {
+            let (bad, all) = (f64::from(worse), f64::from(worse) + f64::from(more));
+            let first = !now.contains_key(source);
+            let counters = now.entry(source.to_owned()).or_default();
+            // A restart shows only where what came since is less than what was before; else nobody could tell.
+            let restarts = restarts && all < counters.denominator;
+            *counters = if restarts { Counters { numerator: bad, denominator: all } } else {
+                Counters { numerator: counters.numerator + bad, denominator: counters.denominator + all }
+            };
+            truth += if first { 0.0 } else { all };
+            let measured = gate.judge(&known, &Reading::Counters(now.clone()), 0).unwrap();
+            known = counted(&known, &now);
+            prop_assert_eq!(measured.samples, truth as u64);
             let stored: Measurement = serde_json::from_value(serde_json::to_value(&measured).unwrap()).unwrap();
             prop_assert_eq!(&stored, &measured);
-            before.push(measured);
         }
+    }
+
+    #[test]
+    fn those_that_are_asked_are_spread_evenly(count in 0_usize..3_000, most in 1_usize..600) {
+        let found = spread((0..count).collect::<Vec<_>>(), most);
+        prop_assert_eq!(found.len(), count.min(most));
+        let gaps: Vec<usize> = found.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let (least, most) = (gaps.iter().min().unwrap_or(&1), gaps.iter().max().unwrap_or(&1));
+        prop_assert!(*least >= 1 && most - least <= 1);
+    }
+
+    #[test]
+    fn the_budget_is_one_of_the_frozen_set(count in 1_usize..40, percent in 0_u32..=100, healthy in 0_u32..=100, excluded in 0_usize..40) {
+        let plan = plans(&strategy(json!({"max_failures": format!("{percent}%")})), Steps::Plain, count, &[]).forward;
+        let plan = Plan { min_healthy: Amount::Percent(healthy), ..plan };
+        let mut live = born(&plan, id("DEP-1"), None, 0);
+        for (_, target) in plan.targets().take(excluded) {
+            live.apply(&Event::TargetExcluded { target: target.name.clone(), by: "bob".into(), reason: "gone".into() }, 0);
+        }
+        let left = count - excluded.min(count);
+        let room = left - (left * healthy as usize).div_ceil(100);
+        prop_assert_eq!(live.failures_max(&plan), (left * percent as usize / 100).min(room));
     }
 }
 
 fn measurement(status: Status) -> Measurement {
-    Measurement { at_ms: 0, status, value: None, samples: 0, counters: None, detail: String::new() }
+    Measurement { at_ms: 0, status, value: None, samples: 0, detail: String::new() }
 }
 
 #[test]
@@ -150,11 +180,11 @@ fn counters_that_are_no_numbers_are_no_data_and_can_be_stored() {
     let gate: Gate = serde_json::from_value(gate).unwrap();
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
         for reading in [
-            Reading::Counters { numerator: bad, denominator: 1.0 },
-            Reading::Counters { numerator: 1.0, denominator: bad },
+            Reading::Counters([("a".to_owned(), Counters { numerator: bad, denominator: 1.0 })].into()),
+            Reading::Counters([("a".to_owned(), Counters { numerator: 1.0, denominator: bad })].into()),
             Reading::Value(bad),
         ] {
-            let measured = gate.judge(&[], &reading, 0).unwrap();
+            let measured = gate.judge(&BTreeMap::new(), &reading, 0).unwrap();
             assert_eq!(measured.status, Status::Inconclusive);
             let stored: Measurement = serde_json::from_value(serde_json::to_value(&measured).unwrap()).unwrap();
             assert_eq!(stored, measured);

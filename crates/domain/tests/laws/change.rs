@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use tidegate_domain::change::{Change, Choice, Command, Content, Event, State, Vote};
+use tidegate_domain::change::{Change, Choice, Command, Content, Event, Outcome, State, Vote};
 use tidegate_domain::{Code, Digest, Name};
 
 use crate::state_tables::change_in;
@@ -50,6 +50,38 @@ fn whoever_edited_it_is_an_author_too() {
     assert_eq!(approve(&mut change, "bob"), Err(Code::AuthorApproves));
     assert_eq!(approve(&mut change, "ada"), Err(Code::AuthorApproves));
     assert!(approve(&mut change, "eve").is_ok());
+}
+
+#[test]
+fn a_change_is_over_when_it_has_succeeded_everywhere_or_failed_anywhere() {
+    let started = |class| {
+        let mut change = change_in(class, State::Authorised);
+        change.content.environments = names(&["test", "live"]);
+        change
+    };
+    let conclude = |change: &mut Change, place: &str, outcome| {
+        ask(change, &Command::Implement).unwrap();
+        ask(change, &Command::Verify).unwrap();
+        ask(change, &Command::Conclude { environment: name(place), outcome }).unwrap();
+        change.state
+    };
+    let mut well = started("normal");
+    assert_eq!(conclude(&mut well, "test", Outcome::Successful), State::Implementing);
+    assert_eq!(conclude(&mut well, "live", Outcome::Successful), State::Review);
+    let mut standard = started("standard");
+    assert_eq!(conclude(&mut standard, "live", Outcome::Successful), State::Implementing);
+    assert_eq!(conclude(&mut standard, "test", Outcome::Successful), State::Closed);
+    let mut badly = started("standard");
+    assert_eq!(conclude(&mut badly, "test", Outcome::FellBack), State::Review);
+    assert_eq!((badly.outcome, badly.implemented.len()), (Some(Outcome::FellBack), 0));
+}
+
+#[test]
+fn a_plan_is_named_only_for_where_the_change_is() {
+    let mut change = awaiting(1);
+    let mut content = change.content.clone();
+    content.plans.insert(name("elsewhere"), bytes_of("a plan"));
+    assert_eq!(ask(&mut change, &Command::Edit { content, by: name("ada") }), Err(Code::Malformed));
 }
 
 #[test]
@@ -101,7 +133,7 @@ fn edits(content: &Content) -> Vec<Content> {
         of(|it| it.application = name("bank")),
         of(|it| it.environments = names(&["live", "test"])),
         of(|it| drop(it.versions.insert(name("shop-web"), version("6.6")))),
-        of(|it| it.plan = Some(bytes_of("another plan"))),
+        of(|it| drop(it.plans.insert(name("live"), bytes_of("another plan")))),
         of(|it| it.risk = serde_json::from_value(json!("high")).unwrap()),
         of(|it| it.impact = serde_json::from_value(json!("high")).unwrap()),
         of(|it| it.back_out.push('!')),

@@ -99,7 +99,7 @@ fn the_way_back_is_part_of_what_is_approved() {
     let plans = rich();
     let back = plans.fallback.unwrap();
     assert_eq!(plans.forward.fallback, Some(back.digest()));
-    let other = Plan { failures_max: back.failures_max + 1, ..back };
+    let other = Plan { unreachable_after_seconds: back.unreachable_after_seconds + 1, ..back };
     let forward = Plan { fallback: Some(other.digest()), ..plans.forward.clone() };
     assert_ne!(forward.digest(), plans.forward.digest());
 }

@@ -11,7 +11,7 @@ use tidegate_domain::deployment::order::{StepReport, StepState};
 use tidegate_domain::deployment::rollout::{Event, Held, Ordered, State, TargetState, Then};
 use tidegate_domain::estate::SlotEvent;
 use tidegate_domain::event::{NewEvent, Noun, sentence};
-use tidegate_domain::gate::{Measurement, Status, WaitingOn};
+use tidegate_domain::gate::{Counters, Measurement, Status, WaitingOn};
 use tidegate_domain::{change, release};
 
 use crate::state_tables::{change_in, exception};
@@ -40,9 +40,9 @@ fn before_waves() -> Vec<Event> {
         status: Status::Failed,
         value: Some(0.1 + 0.2),
         samples: u64::MAX,
-        counters: Some((1e300, 3.0)),
         detail: "3 of 10".into(),
     };
+    let read = BTreeMap::from([("web-1".to_owned(), Counters { numerator: 1e300, denominator: 3.0 })]);
     let versions = BTreeMap::from([(name("shop-web"), version("1.1"))]);
     vec![
         Event::Planned { plan: bytes_of("a"), fallback_plan: Some(bytes_of("b")), versions, targets: 3, waves: 1 },
@@ -53,8 +53,8 @@ fn before_waves() -> Vec<Event> {
         Event::Expired { reason: "stale".into() },
         Event::GateOpened { gate: "0.before.0".into(), name: "smoke".into() },
         Event::GateApproved { gate: "0.before.0".into(), by: name("bob") },
-        Event::Measured { gate: "0.after.0".into(), measurement },
-        Event::GateClosed { gate: "0.after.0".into(), name: "smoke".into(), passed: false, sentence: "smoke: 503".into() },
+        Event::Measured { gate: "0.after.0".into(), measurement, read },
+        Event::GateClosed { gate: "0.after.0".into(), name: "smoke".into(), passed: false, sentence: "smoke: 503".into(), by: None },
     ]
 }
 
@@ -181,7 +181,7 @@ fn events_of_a_change() {
         voted: bob approved it
         voted: bob voted against it: because
         vote_withdrawn: bob withdrew their vote
-        authorised: authorised by bob for content 407729bcb0a7
+        authorised: authorised by bob for content c3e256c83f4c
         authorisation_fell: its authorisation fell: because
         rejected: bob rejected it: because
         held: put on hold: because

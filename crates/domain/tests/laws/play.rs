@@ -29,6 +29,8 @@ pub enum Act {
     Ask(Command),
     Freeze(Option<FreezeInForce>),
     Admission(Vec<Reason>),
+    /// What the way back would bring has been rejected.
+    BackRejected(String),
     Mend,
 }
 
@@ -50,6 +52,7 @@ pub struct Play {
     generation: u64,
     admission: Vec<Reason>,
     freeze: Option<FreezeInForce>,
+    back_rejected: Option<String>,
     mail: BTreeMap<(Millis, usize), Report>,
     read: Vec<Report>,
     tickets: BTreeSet<String>,
@@ -81,6 +84,7 @@ impl Play {
             back: None,
             admission: Vec::new(),
             freeze: None,
+            back_rejected: None,
             mail: BTreeMap::new(),
             read: Vec::new(),
             tickets: BTreeSet::new(),
@@ -135,6 +139,7 @@ impl Play {
                 self.freeze = freeze;
             }
             Act::Admission(reasons) => self.admission = reasons,
+            Act::BackRejected(what) => self.back_rejected = Some(what),
             Act::Mend => {
                 let back = self.back.as_mut().map(|back| &mut back.fleet);
                 [&mut self.fleet, &mut self.back_fleet].into_iter().chain(back).for_each(|fleet| fleet.mended = true);
@@ -228,6 +233,7 @@ impl Play {
             attested: &self.fleet.attested,
             freeze: self.freeze.as_ref(),
             fallback: self.back.as_ref().map(|back| back.live.state),
+            back_rejected: self.back_rejected.as_deref(),
         };
         self.live.advance(&self.plan, &evidence, self.now_ms)
     }
@@ -366,6 +372,7 @@ impl Play {
         let ordered: Vec<&Name> = match event {
             Event::WaveStarted { wave, ordered, .. } => {
                 self.gates_passed_before(*wave);
+                self.enough_stay_healthy(ordered.len());
                 ordered.iter().map(|it| &it.target).collect()
             }
             Event::TargetRetried { target, .. } => vec![target],
@@ -384,6 +391,14 @@ impl Play {
         }
     }
 
+    /// Whoever is neither failed nor at work counts as healthy: it runs what it ran.
+    fn enough_stay_healthy(&self, ordered: usize) {
+        let out = (self.live.failures() + self.live.in_flight()) as usize + ordered;
+        let fleet = self.live.targets.values().filter(|it| it.state != TargetState::Excluded).count();
+        let least = self.plan.min_healthy.minimum_of(fleet);
+        assert!(ordered == 0 || fleet - out >= least, "{out} of {fleet} are out, and {least} must stay");
+    }
+
     fn gates_passed_before(&self, wave: u32) {
         let mut keys: Vec<String> = keys(wave, Side::Before, &self.plan.waves[wave as usize].before);
         if let Some(before) = wave.checked_sub(1) {
@@ -393,10 +408,16 @@ impl Play {
                 "wave {before} is not complete"
             );
         }
+        // A target that tried again in between has its gates asked anew, but for what a person decided.
+        let up = self.log.iter().rposition(|(_, event)| matches!(event, Event::WaveHealthy { .. })).unwrap_or(0);
         for key in keys {
-            let passed = |event: &Event| matches!(event, Event::GateClosed { gate, passed: true, .. } if *gate == key);
+            let passed = |(at, event): (usize, &Event)| match event {
+                Event::GateClosed { gate, passed: true, by, .. } => *gate == key && (at >= up || by.is_some()),
+                _ => false,
+            };
             // It may pass in the same breath, before the wave.
-            assert!(self.log.iter().any(|(_, event)| passed(event)), "wave {wave} begins before gate {key} passed");
+            let found = self.log.iter().map(|(_, event)| event).enumerate().any(passed);
+            assert!(found, "wave {wave} begins before gate {key} passed");
         }
     }
 

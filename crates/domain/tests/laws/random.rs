@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tidegate_domain::Millis;
 use tidegate_domain::deployment::rollout::{Answer, Command, FreezeInForce, Then};
-use tidegate_domain::gate::Reading;
+use tidegate_domain::deployment::strategy::Amount;
+use tidegate_domain::gate::{Counters, Reading};
 
 use crate::fleet::{Fleet, Manner};
 use crate::play::{Act, Play};
@@ -29,7 +30,12 @@ impl Case {
     pub fn play(&self) -> Play {
         let current: Vec<String> = self.current.iter().map(|number| format!("web-{number}")).collect();
         let current: Vec<&str> = current.iter().map(String::as_str).collect();
-        let plans = plans(&strategy(self.strategy.clone()), self.steps, self.count, &current);
+        let mut strategy = strategy(self.strategy.clone());
+        if self.count < 2 {
+            // One that must stay healthy is none that may be touched, which is refused when the plan is made.
+            strategy.min_healthy = Amount::Count(0);
+        }
+        let plans = plans(&strategy, self.steps, self.count, &current);
         let mut play = Play::new(plans, fleet(&self.manners), fleet(&self.back));
         for gate in ["error rate", "smoke"] {
             play.readings.insert(gate.to_owned(), self.readings.clone());
@@ -102,14 +108,18 @@ fn gates_and_window() -> impl Strategy<Value = Vec<Value>> {
     (gates(), window).prop_map(|(gates, window)| gates.into_iter().chain(window).collect())
 }
 
+fn counters(numerator: f64, denominator: f64) -> Reading {
+    Reading::Counters([("web-1".to_owned(), Counters { numerator, denominator })].into())
+}
+
 fn reading() -> impl Strategy<Value = Reading> {
     prop_oneof![
-        4 => (0_u32..4, 0_u32..200).prop_map(|(bad, all)| Reading::Counters { numerator: bad.into(), denominator: all.into() }),
+        4 => (0_u32..4, 0_u32..200).prop_map(|(bad, all)| counters(bad.into(), all.into())),
         3 => (0_u32..2).prop_map(|failed| Reading::Checked { passed: 2, failed, detail: "503".into() }),
         1 => (0.0..1.0).prop_map(Reading::Value),
         1 => Just(Reading::NoData),
         1 => Just(Reading::Error("no answer".into())),
-        1 => Just(Reading::Counters { numerator: f64::NAN, denominator: f64::INFINITY }),
+        1 => Just(counters(f64::NAN, f64::INFINITY)),
     ]
 }
 
@@ -152,10 +162,13 @@ fn script() -> impl Strategy<Value = Vec<(Millis, Act)>> {
 }
 
 pub fn case() -> impl Strategy<Value = Case> {
-    let strategy = (cut(), gates_and_window(), gates(), gates_and_window(), 0_u32..4, prop::sample::select(vec!["fall_back", "stop"])).prop_map(
-        |(cut, before, after_first, after_each, max_failures, on_failure)| {
+    let gates = (gates_and_window(), gates(), gates_and_window());
+    let max_failures = prop::sample::select(vec![json!(0), json!(1), json!(3), json!("50%")]);
+    let bounds = (max_failures, 0_u32..2, prop_oneof![2 => Just(None), 1 => (5_u32..200).prop_map(Some)]);
+    let strategy = (cut(), gates, bounds, prop::sample::select(vec!["fall_back", "stop"])).prop_map(
+        |(cut, (before, after_first, after_each), (max_failures, min_healthy, deadline), on_failure)| {
             json!({"cut": cut, "before": before, "after_first": after_first, "after_each": after_each, "max_failures": max_failures,
-                "on_failure": on_failure})
+                "min_healthy": min_healthy, "progress_deadline_seconds": deadline, "on_failure": on_failure})
         },
     );
     let steps = prop::sample::select(vec![Steps::Plain, Steps::Once, Steps::Irreversible]);

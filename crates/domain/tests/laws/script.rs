@@ -4,7 +4,7 @@ use serde_json::Value;
 use tidegate_domain::Millis;
 use tidegate_domain::admission::{Kind, Reason, ReasonCode};
 use tidegate_domain::deployment::rollout::{Answer, Command, FreezeInForce, Then};
-use tidegate_domain::gate::Reading;
+use tidegate_domain::gate::{Counters, Reading};
 
 use crate::fleet::Fleet;
 use crate::play::{Act, Play};
@@ -67,7 +67,8 @@ fn reading(text: &str) -> Reading {
         ("passed", _) => Reading::Checked { passed: 2, failed: 0, detail: String::new() },
         ("failed", _) => Reading::Checked { passed: 1, failed: 1, detail: "web-2 answered 503".into() },
         (_, Some((numerator, denominator))) => {
-            Reading::Counters { numerator: numerator.parse().unwrap(), denominator: denominator.parse().unwrap() }
+            let counters = Counters { numerator: numerator.parse().unwrap(), denominator: denominator.parse().unwrap() };
+            Reading::Counters([("web-1".to_owned(), counters)].into())
         }
         (value, None) => Reading::Value(value.parse().unwrap()),
     }
@@ -105,6 +106,7 @@ pub fn act(text: &str) -> Act {
             until_ms: seconds.parse::<i64>().unwrap() * 1_000,
         })),
         ["thaw"] => Act::Freeze(None),
+        ["rejected"] => Act::BackRejected(reason),
         ["admitted"] => Act::Admission(vec![]),
         ["unauthorised"] => Act::Admission(vec![obstacle(ReasonCode::ChangeMissing, Kind::Authorisation, reason)]),
         ["never"] => Act::Admission(vec![obstacle(ReasonCode::PlanStale, Kind::Never, reason)]),

@@ -290,8 +290,8 @@ fn change_commands() -> Vec<(&'static str, change::Command)> {
         ("cancel", Command::Cancel { by: name("ada"), reason: "no need".into() }),
         ("implement", Command::Implement),
         ("verify", Command::Verify),
-        ("conclude well", Command::Conclude { outcome: Outcome::Successful }),
-        ("conclude badly", Command::Conclude { outcome: Outcome::FellBack }),
+        ("conclude well", Command::Conclude { environment: name("live"), outcome: Outcome::Successful }),
+        ("conclude badly", Command::Conclude { environment: name("live"), outcome: Outcome::FellBack }),
         ("close", Command::Close { outcome: Outcome::Successful, review: "went well".into(), by: name("bob") }),
     ]
 }
@@ -338,7 +338,7 @@ fn a_normal_change_in_every_state() {
             verifying: implementing
         conclude well
             no news: draft, submitted, assessing, awaiting_authorisation, review, closed, rejected, cancelled
-            reviewing: authorised, scheduled, implementing, verifying
+            implemented + reviewing: authorised, scheduled, implementing, verifying
         conclude badly
             no news: draft, submitted, assessing, awaiting_authorisation, review, closed, rejected, cancelled
             reviewing: authorised, scheduled, implementing, verifying
@@ -367,10 +367,10 @@ fn classes_differ_in_these_ways_only() {
     expect![[r#"
         standard, submit in draft: submitted + authorised, not submitted + awaiting_authorisation
         standard, submit in rejected: submitted + authorised, not submitted + awaiting_authorisation
-        standard, conclude well in authorised: reviewing + closed, not reviewing
-        standard, conclude well in scheduled: reviewing + closed, not reviewing
-        standard, conclude well in implementing: reviewing + closed, not reviewing
-        standard, conclude well in verifying: reviewing + closed, not reviewing
+        standard, conclude well in authorised: implemented + reviewing + closed, not implemented + reviewing
+        standard, conclude well in scheduled: implemented + reviewing + closed, not implemented + reviewing
+        standard, conclude well in implementing: implemented + reviewing + closed, not implemented + reviewing
+        standard, conclude well in verifying: implemented + reviewing + closed, not implemented + reviewing
     "#]]
     .assert_eq(&(differs("standard") + &differs("emergency")));
 }

@@ -445,3 +445,168 @@ fn an_irreversible_step_is_not_forgotten_by_a_retry() {
            30  … asks about web-1: step "migrate" began and cannot be taken back; fall back all the same, or stop here?
         = failing"#]]);
 }
+
+#[test]
+fn nothing_goes_back_to_what_was_rejected_since() {
+    let script = "2 rejected: shop-web 1.0 of release 1.0, which bob rejected: it leaks";
+    Story { count: 2, fleet: "web-1: fails", script, ..Story::of(json!({})) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            3  web-1 failed: step switch: no space left
+            3  failing: 1 target failed, 0 tolerated; web-1: step switch: no space left
+            3  … waiting for 1 target
+            3  web-2 is healthy
+            3  failed: 1 target failed, 0 tolerated; web-1: step switch: no space left; there is no way back, as it would bring shop-web 1.0 of release 1.0, which bob rejected: it leaks
+        = failed"#]]);
+}
+
+#[test]
+fn a_fleet_that_makes_no_progress_fails_before_the_time_of_its_targets() {
+    let fleet = "web-2: hangs; web-3: hangs";
+    let strategy = json!({"progress_deadline_seconds": 30, "on_failure": "stop"});
+    Story { count: 3, fleet, ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 3 ordered
+            0  … waiting for 3 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            1  web-3 is in progress
+            3  web-1 is healthy
+            3  … waiting for 2 targets
+           33  failing: no target became healthy for 30 s; 2 targets at work
+          321  web-2, web-3 timed out: not done within 320 s
+          321  failed: no target became healthy for 30 s; 2 targets at work
+        = failed"#]]);
+}
+
+#[test]
+fn the_progress_deadline_begins_anew_with_each_healthy_target() {
+    let fleet = "web-1: well:20; web-2: well:40; web-3: well:60";
+    Story { count: 3, fleet, ..Story::of(json!({"progress_deadline_seconds": 25})) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 3 ordered
+            0  … waiting for 3 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            1  web-3 is in progress
+           21  web-1 is healthy
+           21  … waiting for 2 targets
+           41  web-2 is healthy
+           41  … waiting for 1 target
+           61  web-3 is healthy
+           61  wave 1 is up: 3 healthy
+           61  succeeded
+        = succeeded"#]]);
+}
+
+#[test]
+fn the_progress_deadline_is_frozen_during_a_pause() {
+    let fleet = "web-1: well:50";
+    let script = "10 pause ada: lunch\n40 resume ada";
+    let strategy = json!({"progress_deadline_seconds": 30});
+    Story { count: 1, fleet, script, ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 1 ordered
+            0  … waiting for 1 target
+            1  web-1 is in progress
+           10  paused by ada: lunch
+           10  … paused by ada: lunch
+           40  resumed by ada
+           40  … waiting for 1 target
+           51  web-1 is healthy
+           51  wave 1 is up: 1 healthy
+           51  succeeded
+        = succeeded"#]]);
+}
+
+#[test]
+fn the_progress_deadline_waits_for_an_answer() {
+    let fleet = "web-1: unsure then well; web-2: well:70";
+    let script = "60 answer web-1 ran ada";
+    let strategy = json!({"progress_deadline_seconds": 30});
+    Story { count: 2, steps: Steps::Once, fleet, script, ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            3  web-1 is in doubt: the agent was away while it ran
+            3  … waiting for 1 target
+           60  web-1 tries again, as ada asked: step "migrate" has run
+           60  … waiting for 2 targets
+           61  web-1 is in progress
+           63  web-1 is healthy
+           63  … waiting for 1 target
+           71  web-2 is healthy
+           71  wave 1 is up: 2 healthy
+           71  succeeded
+        = succeeded"#]]);
+}
+
+#[test]
+fn no_wave_leaves_fewer_targets_healthy_than_asked() {
+    // Two of four may be out at once; one has failed already, so the second wave of two has no room.
+    let strategy = json!({"cut": {"rolling": {"batches": [2]}}, "max_failures": 2, "min_healthy": 2, "on_failure": "stop"});
+    Story { count: 4, fleet: "web-1: fails", ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            3  web-1 failed: step switch: no space left
+            3  … waiting for 1 target
+            3  web-2 is healthy
+            3  wave 1 has ended within the budget: 1 healthy, 1 failed
+            3  wave 1 is complete
+            3  failing: wave 2 would leave 1 of 4 targets healthy, at least 2 asked; web-1: step switch: no space left
+            3  failed: wave 2 would leave 1 of 4 targets healthy, at least 2 asked; web-1: step switch: no space left
+        = failed"#]]);
+}
+
+#[test]
+fn a_target_that_tries_again_makes_room() {
+    let strategy = json!({"cut": {"rolling": {"batches": [2]}}, "max_failures": 2, "min_healthy": 2, "on_failure": "stop",
+        "after_first": [{"approval": {}}]});
+    let script = "10 retry web-1 ada: disk cleaned\n20 approve 0.after.0 bob";
+    Story { count: 4, fleet: "web-1: fails then well", script, ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            3  web-1 failed: step switch: no space left
+            3  … waiting for 1 target
+            3  web-2 is healthy
+            3  wave 1 has ended within the budget: 1 healthy, 1 failed
+            3  gate approval opened
+            3  … waiting for 1 more approval: may it go on?
+           10  web-1 tries again, as ada asked: disk cleaned
+           10  … waiting for 1 target
+           11  web-1 is in progress
+           13  web-1 is healthy
+           13  wave 1 is up: 2 healthy
+           13  … waiting for 1 more approval: may it go on?
+           20  bob said yes at the gate
+           20  gate approval passed: approved by bob
+           20  wave 1 is complete
+           20  wave 2 began: 2 ordered
+           20  … waiting for 2 targets
+           21  web-3 is in progress
+           21  web-4 is in progress
+           23  web-3 is healthy
+           23  … waiting for 1 target
+           23  web-4 is healthy
+           23  wave 2 is up: 2 healthy
+           23  succeeded
+        = succeeded"#]]);
+}

@@ -372,3 +372,126 @@ fn gates_of_one_wave_close_together() {
            26  fell back
         = fell_back"#]]);
 }
+
+fn two_metrics<'a>(no_data: &str, readings: &'a str, script: &'a str) -> Story<'a> {
+    let source = json!({"prometheus": {"server": "http://127.0.0.1:9090", "query": "q"}});
+    let metric = |name: &str| {
+        json!({"metric": {"name": name, "source": source, "at_most": 1, "measurements": 1, "patience": 2, "interval_seconds": 5,
+            "no_data": no_data}})
+    };
+    let gates = json!([metric("errors"), metric("latency"), {"bake": {"at_least_seconds": 20}}]);
+    Story { count: 1, readings, script, ..Story::of(json!({"after_each": gates, "on_failure": "stop"})) }
+}
+
+#[test]
+fn half_of_the_metrics_without_data_fail_whatever_each_would_say() {
+    two_metrics("pass", "errors: 0\nlatency: nodata", "").check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 1 ordered
+            0  … waiting for 1 target
+            1  web-1 is in progress
+            3  web-1 is healthy
+            3  wave 1 is up: 1 healthy
+            3  gate errors opened
+            3  gate latency opened
+            3  gate bake opened
+            3  measured: 0 (allowed at most 1)
+            3  measured: no data
+            3  … measuring latency, 1 more good measurement needed
+            8  measured: 0 (allowed at most 1)
+            8  measured: no data
+            8  failing: 1 of 2 metrics have no data: latency
+            8  failed: 1 of 2 metrics have no data: latency
+        = failed"#]]);
+}
+
+#[test]
+fn a_metric_that_a_person_decided_over_is_not_blind() {
+    two_metrics("inconclusive", "errors: 0\nlatency: nodata", "4 override 0.after.1 bob: measured by hand").check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 1 ordered
+            0  … waiting for 1 target
+            1  web-1 is in progress
+            3  web-1 is healthy
+            3  wave 1 is up: 1 healthy
+            3  gate errors opened
+            3  gate latency opened
+            3  gate bake opened
+            3  measured: 0 (allowed at most 1)
+            3  measured: no data
+            3  … measuring latency, 1 more good measurement needed
+            4  gate latency passed: decided by bob: measured by hand
+            4  … baking, until 23
+            8  measured: 0 (allowed at most 1)
+           13  measured: 0 (allowed at most 1)
+           18  measured: 0 (allowed at most 1)
+           23  gate errors passed: 0 (allowed at most 1)
+           23  gate bake passed: baked for 20 s
+           23  succeeded
+        = succeeded"#]]);
+}
+
+#[test]
+fn a_target_that_tried_again_is_baked_anew() {
+    let script = "30 retry web-2 ada: disk cleaned";
+    let strategy = json!({"max_failures": 1, "after_each": [{"approval": {}}, {"bake": {"at_least_seconds": 60}}]});
+    let script = format!("{script}\n20 approve 0.after.0 bob");
+    Story { fleet: "web-2: fails then well", script: &script, ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            3  web-1 is healthy
+            3  … waiting for 1 target
+            3  web-2 failed: step switch: no space left
+            3  wave 1 has ended within the budget: 1 healthy, 1 failed
+            3  gate approval opened
+            3  gate bake opened
+            3  … waiting for 1 more approval: may it go on?
+           20  bob said yes at the gate
+           20  … baking, until 63
+           30  web-2 tries again, as ada asked: disk cleaned
+           30  … waiting for 1 target
+           31  web-2 is in progress
+           33  web-2 is healthy
+           33  wave 1 is up: 2 healthy
+           33  … baking, until 93
+           93  gate approval passed: approved by bob
+           93  gate bake passed: baked for 60 s
+           93  succeeded
+        = succeeded"#]]);
+}
+
+#[test]
+fn a_target_that_tried_again_after_all_gates_passed_is_baked_anew() {
+    let strategy = json!({"max_failures": 1, "after_each": [{"bake": {"at_least_seconds": 60}}]});
+    let script = "100 retry web-2 ada: disk cleaned";
+    Story { fleet: "web-2: fails then well", script, ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            1  web-2 is in progress
+            3  web-1 is healthy
+            3  … waiting for 1 target
+            3  web-2 failed: step switch: no space left
+            3  wave 1 has ended within the budget: 1 healthy, 1 failed
+            3  gate bake opened
+            3  … baking, until 63
+           63  gate bake passed: baked for 60 s
+           63  … asks about web-2: try again, or exclude? Success means every target of the frozen set
+          100  web-2 tries again, as ada asked: disk cleaned
+          100  … waiting for 1 target
+          101  web-2 is in progress
+          103  web-2 is healthy
+          103  wave 1 is up: 2 healthy
+          103  … baking, until 163
+          163  gate bake passed: baked for 60 s
+          163  succeeded
+        = succeeded"#]]);
+}

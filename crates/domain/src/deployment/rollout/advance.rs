@@ -26,6 +26,8 @@ pub struct Evidence<'a> {
     pub freeze: Option<&'a FreezeInForce>,
     /// How far the plan back is.
     pub fallback: Option<State>,
+    /// Why the plan back may not be carried out, if it would bring what has been rejected since it was made.
+    pub back_rejected: Option<&'a str>,
 }
 
 /// A freeze that is in force, without an exception for this deployment.
@@ -70,7 +72,7 @@ impl Deployment {
             State::Running | State::Baking | State::Paused => {
                 self.drive(plan, evidence, now_ms).not_later_than(self.due_ms(plan))
             }
-            State::Failing => self.wind_down(plan, now_ms),
+            State::Failing => self.wind_down(plan, evidence, now_ms),
             State::FallingBack => self.follow_fallback(evidence),
             State::Succeeded | State::Failed | State::FellBack | State::FallbackFailed | State::Cancelled | State::Expired => {
                 Next::Over
@@ -127,7 +129,7 @@ impl Deployment {
         if let Some(events) = self.overdue(plan, now_ms) {
             return Next::Do(events);
         }
-        if self.failures() as usize > plan.failures_max {
+        if self.failures() as usize > self.failures_max(plan) {
             return Next::Do(vec![self.too_many_failures(plan)]);
         }
         if let Some(pause) = &self.pause {
@@ -138,7 +140,7 @@ impl Deployment {
         };
         match self.phase {
             Phase::Entry => self.enter(plan, wave, evidence, now_ms),
-            Phase::Targets => self.gather(plan),
+            Phase::Targets => self.gather(plan, now_ms),
             Phase::Verification => self.verify(plan, now_ms),
         }
     }
@@ -156,10 +158,29 @@ impl Deployment {
         match self.ask(plan, now_ms) {
             Asked::Next(next) => next,
             Asked::Passed(mut events) => {
-                events.push(self.begin(plan, wave, evidence));
+                let begun = self.begin(plan, wave, evidence);
+                match self.no_room_for(plan, &begun) {
+                    // Of an earlier wave, trying again: it may yet make room.
+                    Some(_) if self.in_flight() > 0 => return wait(WaitingOn::Targets { count: self.in_flight() }, None),
+                    Some(reason) => events.push(self.failing(plan, reason)),
+                    None => events.push(begun),
+                }
                 Next::Do(events)
             }
         }
+    }
+
+    /// Why a wave would leave too few targets healthy, if it would.
+    fn no_room_for(&self, plan: &Plan, begun: &Event) -> Option<String> {
+        let Event::WaveStarted { ordered, .. } = begun else { return None };
+        let (fleet, out) = (self.frozen_set(), (self.failures() + self.in_flight()) as usize);
+        if ordered.is_empty() || out + ordered.len() <= plan.min_healthy.room_of(fleet) {
+            return None;
+        }
+        let left = fleet.saturating_sub(out + ordered.len());
+        let least = plan.min_healthy.minimum_of(fleet);
+        let wave = self.wave + 1;
+        Some(format!("wave {wave} would leave {left} of {fleet} targets healthy, at least {least} asked; {}", self.first_failure()))
     }
 
     fn begin(&self, plan: &Plan, wave: &Wave, evidence: &Evidence<'_>) -> Event {
@@ -181,10 +202,15 @@ impl Deployment {
         Event::WaveStarted { wave: self.wave, ordered, already_current }
     }
 
-    fn gather(&self, plan: &Plan) -> Next {
+    fn gather(&self, plan: &Plan, now_ms: Millis) -> Next {
         // Of any wave: a target of an earlier one may be trying again.
         if self.in_flight() > 0 {
-            return wait(WaitingOn::Targets { count: self.in_flight() }, None);
+            let stalled_ms = self.stalls_at(plan);
+            if let Some(seconds) = plan.progress_deadline_seconds.filter(|_| stalled_ms.is_some_and(|at_ms| at_ms <= now_ms)) {
+                let waited = counted(self.in_flight() as usize, "target");
+                return Next::Do(vec![self.failing(plan, format!("no target became healthy for {seconds} s; {waited} at work"))]);
+            }
+            return wait(WaitingOn::Targets { count: self.in_flight() }, None).not_later_than(stalled_ms);
         }
         if let Some(question) = self.asking() {
             return wait(question, None);
@@ -222,6 +248,12 @@ impl Deployment {
         Next::Do(events)
     }
 
+    /// When the targets at work have made no progress for too long; never while somebody has to answer.
+    fn stalls_at(&self, plan: &Plan) -> Option<Millis> {
+        let deadline_ms = i64::from(plan.progress_deadline_seconds?) * 1_000;
+        self.progress_at_ms.filter(|_| self.count(TargetState::Unknown) == 0).map(|since_ms| since_ms + deadline_ms)
+    }
+
     /// Without a target that has the package it is a success all the same, and says so.
     fn succeeded(&self) -> Event {
         Event::Succeeded { empty: self.count(TargetState::Healthy) + self.count(TargetState::AlreadyCurrent) == 0 }
@@ -238,20 +270,22 @@ impl Deployment {
         if !unopened.is_empty() {
             return Asked::Next(Next::Do(unopened));
         }
-        let samples = gates.iter().filter_map(|(key, _)| self.gates.get(key)).flat_map(|gate| &gate.measurements);
-        let samples = samples.map(|measurement| measurement.samples).max().unwrap_or(0);
+        let asked: Vec<_> = gates.iter().filter_map(|(key, gate)| Some((key, *gate, self.evidence_for(plan, key)?))).collect();
+        let decided = |key: &String| self.gates.get(key).is_some_and(|progress| progress.outcome.is_some());
+        if let Some(reason) = blind(&asked, decided) {
+            return Asked::Next(Next::Do(vec![self.failing(plan, reason)]));
+        }
         let (mut closing, mut held) = (Vec::new(), None);
         let mut look_at_ms = gates.iter().filter_map(|(key, gate)| self.probe_at(key, gate)).min();
-        for (key, gate) in &gates {
-            let Some(progress) = self.gates.get(key).filter(|progress| progress.outcome.is_none()) else { continue };
-            let evidence = gate::Evidence {
-                since_ms: progress.since_ms,
-                approvals: &progress.approvals,
-                measurements: &progress.measurements,
-                samples,
+        for (key, gate, evidence) in asked.iter().filter(|(key, ..)| !decided(key)) {
+            let close = |passed, sentence| Event::GateClosed {
+                gate: (*key).clone(),
+                name: gate.name(),
+                passed,
+                sentence,
+                by: None,
             };
-            let close = |passed, sentence| Event::GateClosed { gate: key.clone(), name: gate.name(), passed, sentence };
-            match gate.verdict(&evidence, now_ms) {
+            match gate.verdict(evidence, now_ms) {
                 Verdict::Pass(sentence) => closing.push(close(true, sentence)),
                 Verdict::Fail(sentence) => {
                     let failing = self.failing(plan, sentence.clone());
@@ -267,6 +301,17 @@ impl Deployment {
             None => Asked::Passed(closing),
             Some((on, until_ms)) => Asked::Next(Next::Wait(Waiting { on, until_ms, look_at_ms })),
         }
+    }
+
+    /// What a gate that is asked now is told; nothing if it is not asked.
+    pub fn evidence_for(&self, plan: &Plan, key: &str) -> Option<gate::Evidence<'_>> {
+        let beside = self.open_gates(plan);
+        beside.iter().find(|(open, _)| open == key)?;
+        let measured = beside.iter().filter_map(|(key, _)| self.gates.get(key)).flat_map(|gate| &gate.measurements);
+        let samples = measured.map(|measurement| measurement.samples).max().unwrap_or(0);
+        let progress = self.gates.get(key)?;
+        let (since_ms, approvals, measurements) = (progress.since_ms, &progress.approvals, &progress.measurements);
+        Some(gate::Evidence { since_ms, approvals, measurements, samples })
     }
 
     /// Targets that did not answer, or did not end, in time.
@@ -301,7 +346,7 @@ impl Deployment {
 
     fn too_many_failures(&self, plan: &Plan) -> Event {
         let failed = counted(self.failures() as usize, "target");
-        let reason = format!("{failed} failed, {} tolerated; {}", plan.failures_max, self.first_failure());
+        let reason = format!("{failed} failed, {} tolerated; {}", self.failures_max(plan), self.first_failure());
         self.failing(plan, reason)
     }
 
@@ -332,7 +377,7 @@ impl Deployment {
         (!targets.is_empty()).then_some(WaitingOn::Answer { targets, question })
     }
 
-    fn wind_down(&self, plan: &Plan, now_ms: Millis) -> Next {
+    fn wind_down(&self, plan: &Plan, evidence: &Evidence<'_>, now_ms: Millis) -> Next {
         if let Some(events) = self.overdue(plan, now_ms) {
             return Next::Do(events);
         }
@@ -349,6 +394,11 @@ impl Deployment {
             (Then::Fail, _, _) | (_, None, _) => Next::Do(vec![Event::Failed { reason: reason.to_owned() }]),
             (Then::FallBack | Then::FallBackAnyway, Some(_), _) if untouched || self.fallback.is_some() => {
                 Next::Do(vec![Event::Failed { reason: reason.to_owned() }])
+            }
+            // No path deploys what was rejected, the way back neither.
+            (Then::FallBack | Then::FallBackAnyway, Some(_), _) if evidence.back_rejected.is_some() => {
+                let why = evidence.back_rejected.unwrap_or_default();
+                Next::Do(vec![Event::Failed { reason: format!("{reason}; there is no way back, as it would bring {why}") }])
             }
             (Then::FallBack | Then::FallBackAnyway, Some(_), Some((target, step))) => {
                 let question = format!("{step} and cannot be taken back; fall back all the same, or stop here?");
@@ -407,6 +457,18 @@ impl Next {
 enum Asked {
     Next(Next),
     Passed(Vec<Event>),
+}
+
+/// Where half or more of several metrics have no data, nobody can say that all is well. A metric that stands alone is judged by
+/// what it says itself about having no data, and one that a person has decided over is not blind.
+fn blind(asked: &[(&String, &Gate, gate::Evidence<'_>)], decided: impl Fn(&String) -> bool) -> Option<String> {
+    let metric = |(key, gate, evidence): &(&String, &Gate, gate::Evidence<'_>)| {
+        Some((gate.name(), gate.without_data(evidence)? && !decided(key)))
+    };
+    let metrics: Vec<(String, bool)> = asked.iter().filter_map(metric).collect();
+    let blind: Vec<&str> = metrics.iter().filter(|(_, blind)| *blind).map(|(name, _)| name.as_str()).collect();
+    let too_many = metrics.len() > 1 && blind.len() * 2 >= metrics.len();
+    too_many.then(|| format!("{} of {} metrics have no data: {}", blind.len(), metrics.len(), blind.join(", ")))
 }
 
 fn wait(on: WaitingOn, until_ms: Option<Millis>) -> Next {

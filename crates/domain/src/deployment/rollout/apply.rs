@@ -1,9 +1,11 @@
 //! `apply`: the only thing that changes a deployment. It cannot fail.
 
-use super::{Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, State, TargetState};
+use std::collections::BTreeMap;
+
+use super::{Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, Side, State, TargetState, gate_key_prefix};
 use crate::Millis;
 use crate::deployment::order::StepReport;
-use crate::gate::WaitingOn;
+use crate::gate::{WaitingOn, measurement};
 use crate::ids::Name;
 
 impl Deployment {
@@ -48,6 +50,10 @@ impl Deployment {
                 self.pause = Some(Pause { by: by.clone(), reason: reason.clone(), freeze: freeze.clone(), since_ms: at_ms });
             }
             Event::Resumed { .. } => {
+                // The time of a pause is nobody's delay.
+                if let (Some(progress_ms), Some(pause)) = (&mut self.progress_at_ms, &self.pause) {
+                    *progress_ms += at_ms - pause.since_ms.max(*progress_ms);
+                }
                 self.pause = None;
                 self.state = self.moving();
             }
@@ -74,11 +80,12 @@ impl Deployment {
         if let Event::GateApproved { by, .. } = event {
             progress.approvals.push(by.clone());
         }
-        if let Event::Measured { measurement, .. } = event {
+        if let Event::Measured { measurement, read, .. } = event {
             progress.measurements.push(measurement.clone());
+            progress.counted = measurement::counted(&progress.counted, read);
         }
-        if let Event::GateClosed { name, passed, sentence, .. } = event {
-            progress.outcome = Some(GateOutcome { passed: *passed, sentence: sentence.clone(), at_ms });
+        if let Event::GateClosed { name, passed, sentence, by, .. } = event {
+            progress.outcome = Some(GateOutcome { passed: *passed, sentence: sentence.clone(), by: by.clone(), at_ms });
             let word = if *passed { "passed" } else { "failed" };
             let side = if self.phase == Phase::Entry { "before" } else { "after" };
             let sentence = super::event::without_name(name, sentence);
@@ -89,6 +96,7 @@ impl Deployment {
     fn change_wave(&mut self, event: &Event, at_ms: Millis) {
         if let Event::WaveStarted { ordered, already_current, .. } = event {
             self.phase = Phase::Targets;
+            self.progress_at_ms = Some(at_ms);
             for order in ordered {
                 self.order(&order.target, 0, at_ms);
             }
@@ -98,6 +106,7 @@ impl Deployment {
         }
         if let Event::WaveHealthy { wave, .. } = event {
             self.phase = Phase::Verification;
+            self.ask_again(*wave, at_ms);
             if *wave + 1 == self.waves {
                 self.state = State::Baking;
             }
@@ -105,6 +114,16 @@ impl Deployment {
         if let Event::WaveCompleted { wave } = event {
             self.wave = wave + 1;
             self.phase = Phase::Entry;
+        }
+    }
+
+    /// The gates after a wave that was well, lost a target and is well again, are asked anew: a soak is one without a break.
+    /// What people said stays.
+    fn ask_again(&mut self, wave: u32, at_ms: Millis) {
+        let mine = gate_key_prefix(wave, Side::After);
+        let by_person = |gate: &GateProgress| gate.outcome.as_ref().is_some_and(|outcome| outcome.by.is_some());
+        for (_, gate) in self.gates.iter_mut().filter(|(key, gate)| key.starts_with(&mine) && !by_person(gate)) {
+            *gate = GateProgress { approvals: std::mem::take(&mut gate.approvals), ..blank(at_ms) };
         }
     }
 
@@ -209,6 +228,10 @@ impl Deployment {
         let before = std::mem::replace(&mut progress.state, state);
         progress.detail = detail;
         progress.changed_at_ms = at_ms;
+        // Nor is the time that an answer took.
+        if matches!(state, TargetState::Ordered | TargetState::Healthy) || before == TargetState::Unknown {
+            self.progress_at_ms = Some(at_ms);
+        }
         if let Some(count) = self.counts.get_mut(&before) {
             *count = count.saturating_sub(1);
         }
@@ -218,5 +241,11 @@ impl Deployment {
 }
 
 fn blank(at_ms: Millis) -> GateProgress {
-    GateProgress { since_ms: at_ms, approvals: Vec::new(), measurements: Vec::new(), outcome: None }
+    GateProgress {
+        since_ms: at_ms,
+        approvals: Vec::new(),
+        measurements: Vec::new(),
+        counted: BTreeMap::new(),
+        outcome: None,
+    }
 }

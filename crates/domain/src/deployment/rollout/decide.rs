@@ -1,11 +1,13 @@
 //! `decide`: may this be? A person's wish, an agent's report or a probe's reading becomes events, or a refusal.
 
+use std::collections::BTreeMap;
+
 use super::{Deployment, Event, Phase, State, TargetProgress, TargetState, Then};
 use crate::Millis;
 use crate::deployment::order::{Outcome, Report, StepReport, StepState, attempt_id};
 use crate::deployment::plan::Plan;
 use crate::estate::Class;
-use crate::gate::{Gate, Reading};
+use crate::gate::{Gate, Reading, measurement};
 use crate::ids::{Id, Name};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -124,7 +126,7 @@ impl Deployment {
         let name = self.open_gate(plan, gate)?.name();
         reasoned(reason)?;
         let sentence = format!("decided by {by}: {reason}");
-        Ok(vec![Event::GateClosed { gate: gate.to_owned(), name, passed: true, sentence }])
+        Ok(vec![Event::GateClosed { gate: gate.to_owned(), name, passed: true, sentence, by: Some(by.to_owned()) }])
     }
 
     fn open_gate<'a>(&self, plan: &'a Plan, key: &str) -> Result<&'a Gate, Refusal> {
@@ -340,8 +342,9 @@ impl Deployment {
         if self.probe_at(gate, asked).is_none_or(|due_ms| now_ms < due_ms) {
             return Vec::new();
         }
-        let judged = asked.judge(&progress.measurements, reading, now_ms);
-        judged.map(|measurement| Event::Measured { gate: gate.to_owned(), measurement }).into_iter().collect()
+        let judged = asked.judge(&progress.counted, reading, now_ms);
+        let read = if let Reading::Counters(read) = reading { measurement::numbers(read) } else { BTreeMap::new() };
+        judged.map(|measurement| Event::Measured { gate: gate.to_owned(), measurement, read }).into_iter().collect()
     }
 
     fn forbids(&self, command: &str, remedy: &str) -> Refusal {

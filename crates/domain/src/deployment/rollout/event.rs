@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Held, State, TargetState, Then};
 use crate::Millis;
 use crate::deployment::order::{AttemptId, StepReport};
-use crate::gate::{Measurement, Status};
+use crate::gate::{Counters, Measurement, Status};
 use crate::ids::{Digest, Id, Name, Version};
 
 /// An order given.
@@ -41,9 +41,21 @@ pub enum Event {
     /// A person said yes at a gate.
     GateApproved { gate: String, by: Name },
     /// A gate measured.
-    Measured { gate: String, measurement: Measurement },
+    Measured {
+        gate: String,
+        measurement: Measurement,
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        read: BTreeMap<String, Counters>,
+    },
     /// A gate gave its final answer.
-    GateClosed { gate: String, name: String, passed: bool, sentence: String },
+    GateClosed {
+        gate: String,
+        name: String,
+        passed: bool,
+        sentence: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A wave began: orders are out, and some targets had nothing to do.
     WaveStarted { wave: u32, ordered: Vec<Ordered>, already_current: Vec<Name> },
     /// A target answered.

@@ -17,7 +17,7 @@ use crate::Millis;
 use crate::deployment::order::{AttemptId, StepReport, attempt_id};
 use crate::deployment::plan::{Plan, Purpose};
 use crate::event::Actor;
-use crate::gate::{Gate, Measurement, WaitingOn};
+use crate::gate::{Counted, Gate, Measurement, WaitingOn};
 use crate::ids::{Digest, Id, Name, Version};
 
 pub use advance::{Evidence, FreezeInForce, Next, Waiting};
@@ -265,6 +265,9 @@ pub struct GateProgress {
     pub approvals: Vec<Name>,
     /// What was measured, oldest first.
     pub measurements: Vec<Measurement>,
+    /// What its sources have counted since then, by their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub counted: BTreeMap<String, Counted>,
     /// Its final answer, once there is one.
     pub outcome: Option<GateOutcome>,
 }
@@ -276,6 +279,9 @@ pub struct GateOutcome {
     pub passed: bool,
     /// With what numbers, or who decided over it.
     pub sentence: String,
+    /// Who, if a person decided over it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// When.
     pub at_ms: Millis,
 }
@@ -367,6 +373,9 @@ pub struct Deployment {
     pub wave: u32,
     /// Where the current wave stands.
     pub phase: Phase,
+    /// When a target last became healthy or got an order, without the time it was paused since.
+    #[serde(default)]
+    pub progress_at_ms: Option<Millis>,
     /// What the gates have seen, by [`gate_key`].
     pub gates: BTreeMap<String, GateProgress>,
     /// Who or what holds it.
@@ -428,11 +437,16 @@ pub enum Side {
 
 /// The key of a gate in a deployment: `<wave>.<side>.<index>`, waves and gates counted from 0.
 pub fn gate_key(wave: u32, side: Side, index: usize) -> String {
+    format!("{}{index}", gate_key_prefix(wave, side))
+}
+
+/// What the keys of the gates on one side of a wave begin with.
+fn gate_key_prefix(wave: u32, side: Side) -> String {
     let side = match side {
         Side::Before => "before",
         Side::After => "after",
     };
-    format!("{wave}.{side}.{index}")
+    format!("{wave}.{side}.")
 }
 
 /// A gate whose next measurement is due.
@@ -477,6 +491,7 @@ impl Deployment {
             ended_at_ms: None,
             wave: 0,
             phase: Phase::Entry,
+            progress_at_ms: None,
             gates: BTreeMap::new(),
             pause: None,
             failure: None,
@@ -496,6 +511,17 @@ impl Deployment {
     /// How many targets count against the failure budget.
     pub fn failures(&self) -> u32 {
         self.counts.iter().filter(|(state, _)| state.is_failure()).map(|(_, count)| count).sum()
+    }
+
+    /// How many targets are in the frozen set: whoever is excluded has left it.
+    pub fn frozen_set(&self) -> usize {
+        (self.size - self.count(TargetState::Excluded).min(self.size)) as usize
+    }
+
+    /// How many failed targets are tolerated: the budget, or what must stay healthy if that leaves less room.
+    pub fn failures_max(&self, plan: &Plan) -> usize {
+        let fleet = self.frozen_set();
+        plan.max_failures.budget_of(fleet).min(plan.min_healthy.room_of(fleet))
     }
 
     /// How many targets have an order out.
