@@ -130,7 +130,9 @@ impl Record for Release {
 
     fn index(&self) -> Index {
         let title = format!("{} {}", self.version, self.title);
-        Index { application: Some(self.application.clone()), ..index(self.state.as_str(), self.created_at_ms, &title) }
+        // What was rejected is found by that, wherever in its life it is: no path may deploy it.
+        let state = if self.rejected.is_some() { "rejected" } else { self.state.as_str() };
+        Index { application: Some(self.application.clone()), ..index(state, self.created_at_ms, &title) }
     }
 }
 
@@ -160,7 +162,7 @@ impl Record for Slot {
         Index {
             application: Some(self.application.clone()),
             environment: Some(self.environment.clone()),
-            ..index(state, self.verified.first().map_or(0, |verified| verified.at_ms), &self.id())
+            ..index(state, self.newest().map(|(_, verified)| verified.at_ms).max().unwrap_or(0), &self.id())
         }
     }
 }

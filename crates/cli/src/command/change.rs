@@ -134,9 +134,9 @@ pub struct Said {
     /// A component and the version it is to have; may be given several times.
     #[arg(long = "version", value_name = "COMPONENT=VERSION", value_parser = component_version)]
     versions: Vec<(Name, Version)>,
-    /// The exact plan: sha256:…
-    #[arg(long, value_name = "DIGEST", value_parser = digest)]
-    plan: Option<Digest>,
+    /// The exact plan: sha256:…, or ENVIRONMENT=sha256:… for one of several environments; may be given several times.
+    #[arg(long = "plan", value_name = "DIGEST", value_parser = environment_plan)]
+    plans: Vec<(Option<Name>, Digest)>,
     /// What it does and why.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
@@ -210,16 +210,29 @@ impl From<Ended> for Outcome {
     }
 }
 
+fn environment_plan(text: &str) -> Result<(Option<Name>, Digest), Refusal> {
+    match text.split_once('=') {
+        Some((environment, digest)) => Ok((Some(Name::parse(environment)?), Digest::parse(digest)?)),
+        None => Ok((None, Digest::parse(text)?)),
+    }
+}
+
 fn digest(text: &str) -> Result<Digest, Refusal> {
     Digest::parse(text)
 }
 
 impl Said {
-    fn put_into(self, content: &mut Content) {
+    fn put_into(self, content: &mut Content) -> Result<(), Refusal> {
         if !self.versions.is_empty() {
             content.versions = self.versions.into_iter().collect();
         }
-        content.plan = self.plan.or(content.plan.take());
+        for (environment, digest) in self.plans {
+            let only = if let [only] = content.environments.as_slice() { Some(only.clone()) } else { None };
+            let environment = environment.or(only).ok_or_else(several_environments)?;
+            content.plans.insert(environment, digest);
+        }
+        // A plan for where the change no longer is means nothing.
+        content.plans.retain(|environment, _| content.environments.contains(environment));
         content.risk = self.risk.map_or(content.risk, Level::from);
         content.impact = self.impact.map_or(content.impact, Level::from);
         if let Some(description) = self.description {
@@ -228,7 +241,13 @@ impl Said {
         if let Some(back_out) = self.back_out {
             content.back_out = back_out;
         }
+        Ok(())
     }
+}
+
+fn several_environments() -> Refusal {
+    let what = "the change concerns several environments, and the plan names none";
+    Refusal::new(Code::Malformed, what, "use --plan ENVIRONMENT=sha256:…").at("--plan")
 }
 
 impl Write {
@@ -240,12 +259,12 @@ impl Write {
             application: self.application,
             environments: self.environments,
             versions: std::collections::BTreeMap::new(),
-            plan: None,
+            plans: std::collections::BTreeMap::new(),
             risk: Level::Low,
             impact: Level::Low,
             back_out: String::new(),
         };
-        self.said.put_into(&mut content);
+        self.said.put_into(&mut content)?;
         let request = WriteChange { content, release: self.release };
         let answer = session.client.post::<Versioned<Noun>>("/changes", &request).await?;
         session.output.answer(&answer, change::line)
@@ -261,7 +280,7 @@ impl Edit {
         if !self.environments.is_empty() {
             content.environments = self.environments;
         }
-        self.said.put_into(&mut content);
+        self.said.put_into(&mut content)?;
         let answer = session.client.put::<Versioned<Noun>>(&format!("/changes/{}", self.id), &content, version).await?;
         session.output.answer(&answer, change::line)
     }

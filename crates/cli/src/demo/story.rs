@@ -210,7 +210,7 @@ impl Play<'_> {
             application: release.application.clone(),
             environments: vec![Name::parse(environment)?],
             versions: release.versions.clone(),
-            plan: None,
+            plans: BTreeMap::new(),
             risk: if class == Class::Standard { Level::Low } else { Level::Medium },
             impact: if class == Class::Standard { Level::Low } else { Level::High },
             back_out: "The plan back, made together with the plan; the schema only grows.".into(),

@@ -70,7 +70,7 @@ pub fn content(content: &Content) -> String {
         ("application", content.application.to_string()),
         ("environments", environments.join(", ")),
         ("versions", versions.join(", ")),
-        ("plan", content.plan.as_ref().map_or_else(|| "none yet".into(), ToString::to_string)),
+        ("plan", plans(content)),
         ("risk", format!("{}, impact {}", level(content.risk), level(content.impact))),
         ("description", content.description.clone()),
         ("back out", content.back_out.clone()),
@@ -81,6 +81,15 @@ pub fn content(content: &Content) -> String {
         .map(|(name, value)| format!("  {name:<14}{}", value.replace('\n', &format!("\n{:16}", ""))))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+/// The plan of the only environment, or one line for each.
+fn plans(content: &Content) -> String {
+    match content.environments.as_slice() {
+        [only] => content.plans.get(only).map_or_else(|| "none yet".into(), ToString::to_string),
+        _ if content.plans.is_empty() => "none yet".into(),
+        _ => content.plans.iter().map(|(environment, digest)| format!("{environment} {digest}")).collect::<Vec<_>>().join("\n"),
+    }
 }
 
 fn vote_line(vote: &Vote, more: &str, zone: &TimeZone) -> String {

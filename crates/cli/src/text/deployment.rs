@@ -189,9 +189,9 @@ mod tests {
             DEP-sample: shop 1.1 to production: failing, 1 of 4 targets done
               1 target failed, none is tolerated
 
-              plan          sha256:8ad4a3b32977c48063de5d6217c69b8b308243edeec22782dc1d290771ed8047
+              plan          sha256:a48c92dcad2ec741b894889e71ed6ae7cfb924316015b7ec65f0da51f43e6662
               strategy      canary
-              plan back     sha256:5d097aca6af07ca5b1fbbe8ffdea03ed1b75a9a3bd528363ae05baf981796d4c
+              plan back     sha256:79c248d8acce2b0726ddd6a8d085a93cd9a074e584f5b6abec25251fd3631ea0
               change        CHG-sample
               asked for by  person:ada
               planned       2026-11-21 14:00:00 +01:00

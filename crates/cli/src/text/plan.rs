@@ -40,16 +40,17 @@ pub fn body(plan: &Plan, digest: &str) -> String {
         lines.extend(wave.before.iter().map(|gate| format!("  before: {}", condition(gate))));
         lines.extend(wave.after.iter().map(|gate| format!("  after:  {}", condition(gate))));
     }
-    let tolerated = match plan.failures_max {
+    let tolerated = match plan.failures_max() {
         0 => "no failed target is tolerated".to_owned(),
         failures => format!("{} tolerated", count(failures, "failed target")),
     };
     let back = match (&plan.fallback, &plan.no_fallback_because) {
-        (Some(digest), _) => format!("the way back is plan {digest}"),
+        (Some(digest), _) => format!("the way back is plan {digest}: {}", plan.way_back()),
         (None, Some(why)) => format!("there is no way back: {why}"),
         (None, None) => "there is no way back".to_owned(),
     };
     lines.push(format!("{tolerated}; {back}"));
+    lines.extend(plan.conditions());
     lines.join("\n")
 }
 
@@ -116,7 +117,7 @@ mod tests {
     fn a_plan_tells_what_goes_where_and_how_back() {
         expect![[r#"
             DEP-sample: shop to production
-            plan sha256:8ad4a3b32977c48063de5d6217c69b8b308243edeec22782dc1d290771ed8047
+            plan sha256:a48c92dcad2ec741b894889e71ed6ae7cfb924316015b7ec65f0da51f43e6662
             canary, 2 waves, 4 targets
               shop: 1.0 to 1.1, 1.2 MiB, not signed, sha256:b05e244762b1e472be89a93800cc3ee326743cecb55984bf12813addb8de66d0
             wave 1 of 2: prod-1
@@ -124,7 +125,7 @@ mod tests {
               after:  bake: well for 30 s
             wave 2 of 2: prod-2, prod-3, prod-4
               after:  bake: well for 30 s
-            no failed target is tolerated; the way back is plan sha256:5d097aca6af07ca5b1fbbe8ffdea03ed1b75a9a3bd528363ae05baf981796d4c
+            no failed target is tolerated; the way back is plan sha256:79c248d8acce2b0726ddd6a8d085a93cd9a074e584f5b6abec25251fd3631ea0: shop 1.0
             nothing stands against starting it now"#]].assert_eq(&super::text(&sample::detail(), &sample::zone()));
     }
 

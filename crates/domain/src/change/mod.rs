@@ -259,24 +259,54 @@ pub enum Command {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields are those of the change")]
 pub enum Event {
-    Drafted { content: Content, author: Name },
-    Edited { content: Content, by: Name, votes_fallen: u32 },
+    Drafted {
+        content: Content,
+        author: Name,
+    },
+    Edited {
+        content: Content,
+        by: Name,
+        votes_fallen: u32,
+    },
     Submitted,
     AwaitingAuthorisation,
-    Voted { vote: Vote },
-    VoteWithdrawn { by: Name },
-    Authorised { digest: Digest, by: String },
-    AuthorisationFell { reason: String },
-    Rejected { by: Name, reason: String },
-    Held { reason: String },
+    Voted {
+        vote: Vote,
+    },
+    VoteWithdrawn {
+        by: Name,
+    },
+    Authorised {
+        digest: Digest,
+        by: String,
+    },
+    AuthorisationFell {
+        reason: String,
+    },
+    Rejected {
+        by: Name,
+        reason: String,
+    },
+    Held {
+        reason: String,
+    },
     Unheld,
     Implementing,
     Verifying,
     /// In one of several environments.
-    Implemented { environment: Name },
-    Reviewing { outcome: Outcome },
-    Closed { outcome: Outcome, review: String },
-    Cancelled { reason: String },
+    Implemented {
+        environment: Name,
+    },
+    Reviewing {
+        outcome: Outcome,
+    },
+    Closed {
+        outcome: Outcome,
+        review: String,
+    },
+    Cancelled {
+        reason: String,
+    },
 }
 
 impl Event {

@@ -284,6 +284,31 @@ impl Plan {
         self.waves.iter().map(|wave| wave.targets.len()).sum()
     }
 
+    /// How many failed targets it tolerates while nobody is excluded.
+    pub fn failures_max(&self) -> usize {
+        let fleet = self.size();
+        self.max_failures.budget_of(fleet).min(self.min_healthy.room_of(fleet))
+    }
+
+    /// What else a wave must keep to, as sentences for people; none where the strategy asks for nothing.
+    pub fn conditions(&self) -> Vec<String> {
+        let healthy = self.min_healthy.minimum_of(self.size());
+        let healthy = (healthy > 0).then(|| format!("at least {healthy} of {} targets stay healthy at any time", self.size()));
+        let progress = self.progress_deadline_seconds.map(|seconds| format!("a target becomes healthy every {seconds} s"));
+        healthy.into_iter().chain(progress).collect()
+    }
+
+    /// What the way back brings, in one line: `api 1.0, web 1.0; mail stays as it is`.
+    pub fn way_back(&self) -> String {
+        let brings: Vec<String> = self.fallback_package.iter().map(|(name, (version, _))| format!("{name} {version}")).collect();
+        let stays: Vec<&str> = self.fallback_leaves.iter().map(Name::as_str).collect();
+        match stays.as_slice() {
+            [] => brings.join(", "),
+            [one] => format!("{}; {one} stays as it is", brings.join(", ")),
+            several => format!("{}; {} stay as they are", brings.join(", "), several.join(", ")),
+        }
+    }
+
     /// The steps of a target's order with their components; a step's position is its [`crate::deployment::order::StepReport::index`].
     pub fn steps_of<'a>(&'a self, target: &'a PlannedTarget) -> impl Iterator<Item = (&'a Name, &'a Step)> {
         let carried = self.installations.iter().filter(|installation| target.components.contains(&installation.component));

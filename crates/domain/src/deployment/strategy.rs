@@ -200,7 +200,8 @@ impl Cut {
     pub fn sizes(&self, fleet: usize, min_healthy: Amount) -> Result<Vec<usize>, Refusal> {
         let room = min_healthy.room_of(fleet);
         if room == 0 && fleet > 0 {
-            let what = format!("{} of {fleet} targets must stay healthy, so that none may be touched", min_healthy.minimum_of(fleet));
+            let what =
+                format!("{} of {fleet} targets must stay healthy, so that none may be touched", min_healthy.minimum_of(fleet));
             return Err(Refusal::new(Code::OutOfRange, what, "ask for fewer").at("strategy.min_healthy"));
         }
         let mut sizes = Vec::new();
@@ -276,8 +277,10 @@ impl Strategy {
             let remedy = format!("use 1 to {}", limits::ORDER_SECONDS_MAX);
             return Err(Refusal::new(Code::OutOfRange, what, remedy).at("strategy.unreachable_after_seconds"));
         }
-        if let Some(seconds) = self.progress_deadline_seconds.filter(|seconds| !(1..=limits::STEP_SECONDS_MAX).contains(seconds)) {
-            let (what, remedy) = (format!("progress_deadline_seconds is {seconds}"), format!("use 1 to {}", limits::STEP_SECONDS_MAX));
+        if let Some(seconds) = self.progress_deadline_seconds.filter(|seconds| !(1..=limits::STEP_SECONDS_MAX).contains(seconds))
+        {
+            let (what, remedy) =
+                (format!("progress_deadline_seconds is {seconds}"), format!("use 1 to {}", limits::STEP_SECONDS_MAX));
             return Err(Refusal::new(Code::OutOfRange, what, remedy).at("strategy.progress_deadline_seconds"));
         }
         for (side, gates) in [("before", &self.before), ("after_each", &self.after_each), ("after_first", &self.after_first)] {

@@ -109,7 +109,10 @@ impl Slot {
             }
             SlotEvent::Verified { deployment, package } => {
                 for (component, (version, digest)) in package {
-                    self.verify(component, Verified { deployment: deployment.clone(), version: version.clone(), digest: digest.clone(), at_ms });
+                    self.verify(
+                        component,
+                        Verified { deployment: deployment.clone(), version: version.clone(), digest: digest.clone(), at_ms },
+                    );
                 }
             }
         }

@@ -133,13 +133,7 @@ impl Metric {
 
     /// What a reading means after what was `known` of its sources. Counters count from the first reading since the gate opened.
     pub(super) fn judge(&self, known: &BTreeMap<String, Counted>, reading: &Reading, now_ms: Millis) -> Measurement {
-        let blank = Measurement {
-            at_ms: now_ms,
-            status: Status::Inconclusive,
-            value: None,
-            samples: 0,
-            detail: String::new(),
-        };
+        let blank = Measurement { at_ms: now_ms, status: Status::Inconclusive, value: None, samples: 0, detail: String::new() };
         match reading {
             Reading::Value(value) => self.compare(*value, &number(*value), blank),
             Reading::Counters(read) => self.growth(known, read, blank),

@@ -35,13 +35,8 @@ fn by() -> String {
 
 fn before_waves() -> Vec<Event> {
     let held = Held { on: WaitingOn::Schedule, since_ms: 1, until_ms: Some(2) };
-    let measurement = Measurement {
-        at_ms: 1,
-        status: Status::Failed,
-        value: Some(0.1 + 0.2),
-        samples: u64::MAX,
-        detail: "3 of 10".into(),
-    };
+    let measurement =
+        Measurement { at_ms: 1, status: Status::Failed, value: Some(0.1 + 0.2), samples: u64::MAX, detail: "3 of 10".into() };
     let read = BTreeMap::from([("web-1".to_owned(), Counters { numerator: 1e300, denominator: 3.0 })]);
     let versions = BTreeMap::from([(name("shop-web"), version("1.1"))]);
     vec![
@@ -54,7 +49,13 @@ fn before_waves() -> Vec<Event> {
         Event::GateOpened { gate: "0.before.0".into(), name: "smoke".into() },
         Event::GateApproved { gate: "0.before.0".into(), by: name("bob") },
         Event::Measured { gate: "0.after.0".into(), measurement, read },
-        Event::GateClosed { gate: "0.after.0".into(), name: "smoke".into(), passed: false, sentence: "smoke: 503".into(), by: None },
+        Event::GateClosed {
+            gate: "0.after.0".into(),
+            name: "smoke".into(),
+            passed: false,
+            sentence: "smoke: 503".into(),
+            by: None,
+        },
     ]
 }
 

@@ -10,6 +10,7 @@ use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::deployment::rollout::{
     Birth, Deployment, Failure, Held, Pause, Phase, State, TargetProgress, TargetState, Then,
 };
+use tidegate_domain::deployment::strategy::Amount;
 use tidegate_domain::event::{Actor, Noun};
 use tidegate_domain::gate::{Gate, Measurement, Status, WaitingOn};
 use tidegate_domain::{Id, Millis, Name};
@@ -122,7 +123,6 @@ fn measured(counts: &[(u64, u64)]) -> Vec<Measurement> {
             status,
             value: Some(value),
             samples: all,
-            counters: None,
             detail: format!("{bad} of {all} requests, {value:.4}{word} at most 0.05{close}"),
         }
     };
@@ -131,7 +131,6 @@ fn measured(counts: &[(u64, u64)]) -> Vec<Measurement> {
         status: Status::Inconclusive,
         value: None,
         samples: 0,
-        counters: None,
         detail: "first reading, counting from here".into(),
     };
     std::iter::once(first).chain(counts.iter().enumerate().map(measurement)).collect()
@@ -325,7 +324,7 @@ fn log() -> Vec<LogChunk> {
 pub fn ten_thousand() -> DeploymentPage {
     let sizes = [10, 90, 400, 1_000, 2_000, 2_500, 4_000];
     let mut plan = world::plan("1.2", &sizes, &[bake(600), error_rate()]);
-    plan.failures_max = 100;
+    plan.max_failures = Amount::Count(100);
     let mut it = born("DEP-01k8w2", &plan);
     (0..4).for_each(|wave| put(&mut it, wave, &[TargetState::Healthy]));
     let mixed = [TargetState::Failed, TargetState::Unreachable, TargetState::AlreadyCurrent, TargetState::Unknown];

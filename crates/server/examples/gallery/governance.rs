@@ -22,6 +22,7 @@ use crate::world::{self, DAY, HOUR, MINUTE, NOW, bake, digest, environment, erro
 
 fn content(title: &str, class: Class) -> Content {
     let plan = world::plan("1.2", &[1, 3, 8], &[bake(60), error_rate()]);
+    let plans = (class != Class::Standard).then(|| (name("production"), tidegate_domain::canonical::digest(&plan)));
     Content {
         title: title.into(),
         class,
@@ -29,7 +30,7 @@ fn content(title: &str, class: Class) -> Content {
         application: name("ledger"),
         environments: vec![name("production")],
         versions: BTreeMap::from([(name("ledger"), version("1.2"))]),
-        plan: (class != Class::Standard).then(|| tidegate_domain::canonical::digest(&plan)),
+        plans: plans.into_iter().collect(),
         risk: Level::Medium,
         impact: Level::High,
         back_out: "The fallback plan returns every target to 1.1; migration 0008 is additive, so 1.1 reads the new schema.".into(),
@@ -67,7 +68,7 @@ fn shown(change: Change) -> ChangeShown {
     let digest = tidegate_domain::canonical::digest(&plan);
     ChangeShown {
         change,
-        planned: Some(Planned { digest, plan, deployment: Some(id("DEP-01k8t5")) }),
+        planned: vec![Planned { environment: name("production"), digest, plan, deployment: Some(id("DEP-01k8t5")) }],
         release: Some(ReleaseLink { id: id("REL-01k8q2"), application: name("ledger"), version: version("1.2") }),
     }
 }

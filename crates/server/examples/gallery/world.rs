@@ -7,7 +7,7 @@ use tidegate_api::request::ListQuery;
 use tidegate_api::view::EventView;
 use tidegate_domain::access::{Grant, Person, Role, Scope};
 use tidegate_domain::deployment::plan::{Plan, PlannedTarget, Purpose, Wave};
-use tidegate_domain::deployment::strategy::OnFailure;
+use tidegate_domain::deployment::strategy::{Amount, OnFailure};
 use tidegate_domain::estate::{Attested, Environment};
 use tidegate_domain::event::{Actor, Noun, Stream};
 use tidegate_domain::gate::Gate;
@@ -99,11 +99,15 @@ pub fn plan(to: &str, sizes: &[usize], after: &[Gate]) -> Plan {
         strategy: if sizes.len() > 1 { "canary".into() } else { "all at once".into() },
         installations: vec![serde_json::from_value(installation).expect("an installation")],
         waves: waves(sizes, after),
-        failures_max: 1,
+        max_failures: Amount::Count(1),
+        min_healthy: Amount::Count(0),
+        progress_deadline_seconds: None,
         unreachable_after_seconds: 60,
         on_failure: OnFailure::FallBack,
         fallback: Some(digest("back")),
         no_fallback_because: None,
+        fallback_package: [(name("ledger"), (version("1.0"), digest("1.0")))].into(),
+        fallback_leaves: Vec::new(),
     }
 }
 

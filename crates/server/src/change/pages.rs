@@ -77,16 +77,15 @@ pub async fn with_plan(app: &App, visit: &Visit, change: Change) -> Result<Chang
 }
 
 async fn in_full(app: &App, visit: &Visit, change: Change, under: &[Deployment]) -> Result<ChangeShown, No> {
-    let planned = match &change.content.plan {
-        Some(digest) => {
-            let deployment = under.iter().find(|it| it.plan == *digest).map(|it| it.id.clone());
-            let plan = desk::plan(app, digest).await?;
-            let about = About { application: Some(&plan.application), environment: Some(&plan.environment) };
-            let seen = visit.caller.person.may(Permission::Read, about);
-            seen.then(|| Planned { digest: digest.clone(), plan, deployment })
+    let mut planned = Vec::new();
+    for (environment, digest) in &change.content.plans {
+        let deployment = under.iter().find(|it| it.plan == *digest).map(|it| it.id.clone());
+        let plan = desk::plan(app, digest).await?;
+        let about = About { application: Some(&plan.application), environment: Some(&plan.environment) };
+        if visit.caller.person.may(Permission::Read, about) {
+            planned.push(Planned { environment: environment.clone(), digest: digest.clone(), plan, deployment });
         }
-        None => None,
-    };
+    }
     let release = match &change.release {
         Some(id) => app.store.load::<Release>(id.as_str()).await?.map(|found| link(&found.value)),
         None => None,

@@ -146,13 +146,14 @@ fn at_place(slot: &Slot, deployment: &Deployment, plan: &Plan, event: &Event) ->
 /// The change follows its deployment.
 async fn authorisation(app: &App, deployment: &Deployment, events: &[Event], now_ms: Millis) -> Result<Option<StreamChange>, No> {
     let Some(id) = deployment.change.as_ref().filter(|_| deployment.takes_back.is_none()) else { return Ok(None) };
+    let conclude = |outcome| change::Command::Conclude { environment: deployment.environment.clone(), outcome };
     let last = |event: &Event| match event {
         Event::Started { .. } => Some(change::Command::Implement),
         Event::WaveHealthy { wave, .. } if wave + 1 == deployment.waves => Some(change::Command::Verify),
-        Event::Succeeded { .. } => Some(change::Command::Conclude { outcome: change::Outcome::Successful }),
-        Event::FellBack => Some(change::Command::Conclude { outcome: change::Outcome::FellBack }),
+        Event::Succeeded { .. } => Some(conclude(change::Outcome::Successful)),
+        Event::FellBack => Some(conclude(change::Outcome::FellBack)),
         Event::Failed { .. } | Event::FallbackFailed { .. } | Event::Cancelled { .. } if deployment.started_at_ms.is_some() => {
-            Some(change::Command::Conclude { outcome: change::Outcome::Unsuccessful })
+            Some(conclude(change::Outcome::Unsuccessful))
         }
         _ => None,
     };

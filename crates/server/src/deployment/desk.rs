@@ -125,7 +125,10 @@ pub async fn put(
         let now_ms = app.now_ms();
         let slot = facts::slot(app, &loaded.deployment.environment, &loaded.deployment.application).await?.value;
         let here = match &command {
-            Command::FallBack { .. } => slot.lets_fall_back(id),
+            Command::FallBack { .. } => match facts::back_rejected(app, &slot, &loaded.plan).await? {
+                Some(what) => Err(back_rejected(id, &what)),
+                None => slot.lets_fall_back(id),
+            },
             _ => Ok(()),
         };
         let events = match here.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
@@ -154,6 +157,11 @@ pub async fn put(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+fn back_rejected(id: &Id, what: &str) -> Refusal {
+    let what = format!("{id} cannot fall back: its way back would bring {what}");
+    Refusal::new(tidegate_domain::Code::StateForbids, what, "deploy a known good version as a new deployment")
 }
 
 /// The copy in memory, or a fresh one.
@@ -337,6 +345,7 @@ pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
             attested: &gathered.attested,
             freeze: freeze.as_ref(),
             fallback: gathered.fallback,
+            back_rejected: gathered.back_rejected.as_deref(),
         };
         match loaded.deployment.advance(&loaded.plan, &evidence, now_ms) {
             Next::Over => {

@@ -1,6 +1,6 @@
 //! Gathers what admission and `advance` are told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_domain::admission::{self, Facts, Reason};
 use tidegate_domain::calendar::Freeze;
@@ -9,11 +9,14 @@ use tidegate_domain::deployment::plan::{Plan, Purpose};
 use tidegate_domain::deployment::rollout::{Deployment, FreezeInForce, Phase, State};
 use tidegate_domain::estate::{Attested, Environment, Slot};
 use tidegate_domain::release::Release;
-use tidegate_domain::{Millis, Name};
-use tidegate_store::Stored;
+use tidegate_domain::{Id, Millis, Name, Version};
+use tidegate_store::{Filter, Order, PageRequest, Stored};
 
 use crate::app::App;
 use crate::problem::No;
+
+/// Rejected releases of one application that are compared with what is to be deployed, the newest first.
+const REJECTED_MAX: u32 = 1_000;
 
 /// What was gathered for one look at one deployment.
 pub struct Gathered {
@@ -28,6 +31,8 @@ pub struct Gathered {
     without_agent: Vec<Name>,
     /// How far the plan back is.
     pub fallback: Option<State>,
+    /// What rejected version the way back would bring, in words.
+    pub back_rejected: Option<String>,
 }
 
 /// Gathers for a deployment in its present state; only what that state asks for.
@@ -39,7 +44,14 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
     };
     let release = match &deployment.release {
         Some(id) => app.store.load::<Release>(id.as_str()).await?.map(|found| found.value),
+        None if is_to_start(deployment) => rejected_package(app, &deployment.application, &deployment.versions).await?,
         None => None,
+    };
+    let slot = slot(app, &deployment.environment, &deployment.application).await?;
+    let back_rejected = match deployment.state {
+        State::Failing => back_rejected(app, &slot.value, plan).await?,
+        _ if is_to_start(deployment) => back_rejected(app, &slot.value, plan).await?,
+        _ => None,
     };
     let fallback = match (deployment.state, &deployment.fallback) {
         (State::FallingBack, Some(id)) => app.store.load::<Deployment>(id.as_str()).await?.map(|found| found.value.state),
@@ -52,11 +64,50 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
         change,
         release,
         freezes: crate::freeze::service::current(app).await?,
-        slot: slot(app, &deployment.environment, &deployment.application).await?,
+        slot,
         attested: records.into_iter().map(|(name, record)| (name, record.state.attested)).collect(),
         without_agent,
         fallback,
+        back_rejected,
     })
+}
+
+fn is_to_start(deployment: &Deployment) -> bool {
+    deployment.state == State::Planned || deployment.state.is_waiting_to_start()
+}
+
+/// The deployments that verified something at a place and whose release was rejected, with that release.
+pub async fn rejected(app: &App, slot: &Slot) -> Result<BTreeMap<Id, Release>, No> {
+    let brought: BTreeSet<String> = slot.verified.values().flatten().map(|verified| verified.deployment.to_string()).collect();
+    let deployments = app.store.load_many::<Deployment>(&brought.into_iter().collect::<Vec<_>>()).await?;
+    let of: BTreeMap<Id, Id> = deployments.into_iter().filter_map(|it| Some((it.value.id, it.value.release?))).collect();
+    let ids: BTreeSet<String> = of.values().map(ToString::to_string).collect();
+    let releases = app.store.load_many::<Release>(&ids.into_iter().collect::<Vec<_>>()).await?;
+    let rejected: BTreeMap<Id, Release> =
+        releases.into_iter().map(|it| it.value).filter(|it| it.rejected.is_some()).map(|it| (it.id.clone(), it)).collect();
+    Ok(of.into_iter().filter_map(|(deployment, release)| Some((deployment, rejected.get(&release)?.clone()))).collect())
+}
+
+/// What a plan's way back would bring of a release that has been rejected since it was made.
+pub async fn back_rejected(app: &App, slot: &Slot, plan: &Plan) -> Result<Option<String>, No> {
+    if plan.fallback_package.is_empty() {
+        return Ok(None);
+    }
+    let rejected = rejected(app, slot).await?;
+    let found = plan.fallback_package.iter().find_map(|(component, of)| {
+        let release = rejected.get(slot.brought_by(component, of)?)?;
+        let by = release.rejected.as_ref()?;
+        Some(format!("{component} {} of release {}, which {} rejected: {}", of.0, release.version, by.by, by.reason))
+    });
+    Ok(found)
+}
+
+/// A rejected release of exactly this package: naming its versions instead of it is no way around the rejection.
+pub async fn rejected_package(app: &App, application: &Name, versions: &BTreeMap<Name, Version>) -> Result<Option<Release>, No> {
+    let filter = Filter { states: vec!["rejected".into()], applications: vec![application.clone()], ..Filter::default() };
+    let request = PageRequest { order: Order::NewestFirst, after: None, limit: REJECTED_MAX };
+    let found = app.store.list::<Release>(&filter, &request).await?.rows;
+    Ok(found.into_iter().map(|row| row.value).find(|release| release.versions == *versions))
 }
 
 /// The targets whose attested state matters now: all before the start, those of the wave that is about to begin.
@@ -93,6 +144,7 @@ impl Gathered {
             release: self.release.as_ref(),
             freezes: &self.freezes,
             slot: &self.slot.value,
+            back_rejected: self.back_rejected.as_deref(),
             attested: &self.attested,
             without_agent: &self.without_agent,
             planned_ms: plan.expected_ms(),
@@ -101,7 +153,7 @@ impl Gathered {
 
     /// What stands against starting now.
     pub fn reasons(&self, deployment: &Deployment, plan: &Plan, now_ms: Millis) -> Vec<Reason> {
-        if deployment.state == State::Planned || deployment.state.is_waiting_to_start() {
+        if is_to_start(deployment) {
             return admission::reasons(&self.facts(deployment, plan), now_ms);
         }
         Vec::new()

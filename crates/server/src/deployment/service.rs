@@ -11,7 +11,7 @@ use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::deployment::plan::{self, Choice, Ingredients, Plans};
 use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, Then};
 use tidegate_domain::deployment::strategy::Strategy;
-use tidegate_domain::estate::{Application, Component, Environment, Verified};
+use tidegate_domain::estate::{Application, Component, Environment};
 use tidegate_domain::release::Release;
 use tidegate_domain::{Code, Digest, Id, Name, Refusal, Version, canonical};
 use tidegate_store::{Commit, StreamChange};
@@ -64,12 +64,13 @@ pub async fn plan(app: &App, act: &Act, request: &PlanDeployment) -> Result<Depl
 
 async fn versions(app: &App, request: &PlanDeployment) -> Result<BTreeMap<Name, Version>, No> {
     app.need::<Application>(&request.application).await?;
-    let Some(id) = &request.release else { return Ok(request.versions.clone()) };
+    let Some(id) = &request.release else {
+        let rejected = facts::rejected_package(app, &request.application, &request.versions).await?;
+        return rejected
+            .map_or(Ok(request.versions.clone()), |release| not_rejected(&release, "versions").map(|()| BTreeMap::new()));
+    };
     let release = app.need::<Release>(id).await?.value;
-    if let Some(rejected) = &release.rejected {
-        let what = format!("release {} was rejected by {}: {}", release.version, rejected.by, rejected.reason);
-        return Err(Refusal::new(Code::StateForbids, what, "deploy another release").at("release").into());
-    }
+    not_rejected(&release, "release")?;
     if release.application != request.application {
         let what = format!("release {id} is one of {}", release.application);
         return Err(Refusal::new(Code::Malformed, what, "name a release of this application").at("release").into());
@@ -81,6 +82,12 @@ async fn versions(app: &App, request: &PlanDeployment) -> Result<BTreeMap<Name, 
     Ok(release.versions)
 }
 
+fn not_rejected(release: &Release, place: &str) -> Result<(), No> {
+    let Some(rejected) = &release.rejected else { return Ok(()) };
+    let what = format!("release {} was rejected by {}: {}", release.version, rejected.by, rejected.reason);
+    Err(Refusal::new(Code::StateForbids, what, "deploy another release").at(place).into())
+}
+
 async fn plans(app: &App, request: &PlanDeployment, versions: &BTreeMap<Name, Version>) -> Result<Plans, No> {
     let environment = app.need::<Environment>(&request.environment).await?.value;
     let strategy = strategy(app, request.strategy.as_ref()).await?;
@@ -88,18 +95,12 @@ async fn plans(app: &App, request: &PlanDeployment, versions: &BTreeMap<Name, Ve
     let artifacts = artifacts(app, versions).await?;
     let targets = crate::estate::service::targets_of(app, &request.environment).await?;
     let slot = facts::slot(app, &request.environment, &request.application).await?;
-    let verified = newest_verified(app, &slot.value.verified).await?;
-    let back_artifacts = match &verified {
-        Ok(verified) => {
-            let of_plan = verified.package.iter().filter(|(name, _)| versions.contains_key(*name));
-            artifacts_of(app, &of_plan.map(|(name, (version, _))| (name.clone(), version.clone())).collect()).await?
-        }
-        Err(_) => Vec::new(),
-    };
-    let back = match &verified {
-        Err(why) => Err(why.clone()),
-        Ok(_) if back_artifacts.is_empty() => Err("nothing of this package was verified here before".into()),
-        Ok(_) => Ok(choices(&components, &back_artifacts)),
+    let rejected = facts::rejected(app, &slot.value).await?;
+    let back_versions = slot.value.way_back(versions.keys().cloned(), |deployment| rejected.contains_key(deployment));
+    let back_artifacts = artifacts_of(app, &back_versions).await?;
+    let back = match choices(&components, &back_artifacts) {
+        back if back.is_empty() => Err("nothing of this package was verified here before and not rejected since".to_owned()),
+        back => Ok(back),
     };
     let ingredients = Ingredients {
         environment: &environment,
@@ -156,32 +157,18 @@ fn choices<'a>(components: &'a [Component], artifacts: &'a [Artifact]) -> Vec<Ch
     artifacts.iter().filter_map(of).collect()
 }
 
-/// The newest package that was verified here and whose release is not rejected.
-async fn newest_verified(app: &App, verified: &[Verified]) -> Result<Result<Verified, String>, No> {
-    for candidate in verified {
-        let deployment = app.store.load::<Deployment>(candidate.deployment.as_str()).await?;
-        let rejected = match deployment.and_then(|found| found.value.release) {
-            Some(release) => {
-                app.store.load::<Release>(release.as_str()).await?.is_some_and(|found| found.value.rejected.is_some())
-            }
-            None => false,
-        };
-        if !rejected {
-            return Ok(Ok(candidate.clone()));
-        }
-    }
-    Ok(Err("nothing was verified here before".into()))
-}
-
 /// Binds a change to a plan: what is authorised is what will run. Votes on anything else fall. Answers with the change of its
 /// stream, to be stored together with what names it.
 async fn bind(app: &App, act: &Act, id: &Id, (plan, digest): (&plan::Plan, &Digest)) -> Result<Option<StreamChange>, No> {
     let found = crate::list::one::<Change>(app, &act.caller, id.as_str()).await?;
-    if found.value.content.class == change::Class::Standard || found.value.content.plan.as_ref() == Some(digest) {
+    let bound = found.value.content.plans.get(&plan.environment) == Some(digest);
+    // A plan for elsewhere would be refused; that the change does not cover it is said by admission.
+    let elsewhere = !found.value.content.environments.contains(&plan.environment);
+    if found.value.content.class == change::Class::Standard || bound || elsewhere {
         return Ok(None);
     }
     let mut content = found.value.content.clone();
-    content.plan = Some(digest.clone());
+    content.plans.insert(plan.environment.clone(), digest.clone());
     content.versions = plan.installations.iter().map(|it| (it.component.clone(), it.version.clone())).collect();
     let edit = change::Command::Edit { content, by: act.caller.person.name.clone() };
     let now_ms = app.now_ms();

@@ -28,7 +28,7 @@ pub async fn read(app: &App, gate: &Check, targets: &[PlannedTarget]) -> Reading
     }
 }
 
-async fn many<F, Fut>(addresses: Result<Vec<String>, String>, ask: F) -> Reading
+async fn many<F, Fut>(addresses: Result<Vec<(String, String)>, String>, ask: F) -> Reading
 where
     F: Fn(String) -> Fut,
     Fut: Future<Output = Result<(), String>>,
@@ -40,6 +40,7 @@ where
     if addresses.is_empty() {
         return Reading::NoData;
     }
+    let addresses = addresses.into_iter().map(|(_, address)| address);
     let answers: Vec<Result<(), String>> = futures_util::stream::iter(addresses).map(ask).buffered(TOGETHER_MAX).collect().await;
     let failed = answers.iter().filter(|answer| answer.is_err()).count() as u32;
     let detail = answers.iter().find_map(|answer| answer.clone().err()).unwrap_or_default();

@@ -1,12 +1,15 @@
 //! Metric probes: text endpoints of targets, or a Prometheus server.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tidegate_domain::deployment::plan::PlannedTarget;
-use tidegate_domain::gate::Reading;
+use tidegate_domain::gate::measurement::spread;
 use tidegate_domain::gate::metric::{Metric, Selector, Source};
+use tidegate_domain::gate::{Counters, Reading};
+use tidegate_domain::limits;
 use tokio::time::timeout;
 
 use super::{TOGETHER_MAX, addresses, body, prometheus};
@@ -29,24 +32,26 @@ pub async fn read(app: &App, gate: &Metric, targets: &[PlannedTarget]) -> Readin
 
 async fn endpoints(
     app: &App,
-    urls: Vec<String>,
+    urls: Vec<(String, String)>,
     (numerator, denominator): (&Selector, Option<&Selector>),
 ) -> Result<Reading, String> {
-    let texts: Vec<Result<String, String>> =
-        futures_util::stream::iter(urls).map(|url| fetch(app, url)).buffered(TOGETHER_MAX).collect().await;
+    // Gauges are added up over all; of counters a spread sample tells the rate, and each is kept apart in the history.
+    let urls = if denominator.is_some() { spread(urls, limits::METRIC_SOURCES_MAX) } else { urls };
+    let read = |(source, url)| async move { fetch(app, url).await.map(|text| (source, text)) };
+    let texts: Vec<Result<(String, String), String>> =
+        futures_util::stream::iter(urls).map(read).buffered(TOGETHER_MAX).collect().await;
     let texts = texts.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let sum = |selector: &Selector| {
-        let sums: Vec<f64> = texts.iter().filter_map(|text| prometheus::sum(text, selector)).collect();
-        (!sums.is_empty()).then(|| sums.iter().sum::<f64>())
+    let Some(denominator) = denominator else {
+        let values: Vec<f64> = texts.iter().filter_map(|(_, text)| prometheus::sum(text, numerator)).collect();
+        return Ok(if values.is_empty() { Reading::NoData } else { Reading::Value(values.iter().sum()) });
     };
-    Ok(match denominator {
+    let counters = |(source, text): &(String, String)| {
+        let denominator = prometheus::sum(text, denominator)?;
         // A counter that has not counted anything yet is not listed by many libraries: nothing bad yet.
-        Some(denominator) => match sum(denominator) {
-            Some(all) => Reading::Counters { numerator: sum(numerator).unwrap_or(0.0), denominator: all },
-            None => Reading::NoData,
-        },
-        None => sum(numerator).map_or(Reading::NoData, Reading::Value),
-    })
+        Some((source.clone(), Counters { numerator: prometheus::sum(text, numerator).unwrap_or(0.0), denominator }))
+    };
+    let read: BTreeMap<String, Counters> = texts.iter().filter_map(counters).collect();
+    Ok(if read.is_empty() { Reading::NoData } else { Reading::Counters(read) })
 }
 
 async fn fetch(app: &App, url: String) -> Result<String, String> {

@@ -59,12 +59,13 @@ async fn read(app: &App, gate: &Gate, targets: &[PlannedTarget]) -> Reading {
     }
 }
 
-/// A text for each target, where it names variables; once, where it does not.
-fn addresses(text: &str, targets: &[PlannedTarget]) -> Result<Vec<String>, String> {
+/// A text for each target, where it names variables; once, where it does not. Each with the name of its source.
+fn addresses(text: &str, targets: &[PlannedTarget]) -> Result<Vec<(String, String)>, String> {
     if !text.contains("{{") {
-        return Ok(vec![template::render(text, &BTreeMap::new())?]);
+        return Ok(vec![("all targets".into(), template::render(text, &BTreeMap::new())?)]);
     }
-    targets.iter().map(|target| template::render(text, &target.variables)).collect()
+    let one = |target: &PlannedTarget| Ok((target.name.to_string(), template::render(text, &target.variables)?));
+    targets.iter().map(one).collect()
 }
 
 /// The beginning of an answer's body, as text.

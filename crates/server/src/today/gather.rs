@@ -87,10 +87,11 @@ async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) ->
 }
 
 fn place(slot: Option<&Slot>, here: Vec<&DeploymentView>, application: Name) -> Place {
-    let runs = slot.and_then(|slot| slot.verified.first()).map(|verified| Runs {
-        version: versions(&verified.package),
-        since_ms: verified.at_ms,
-        deployment: verified.deployment.clone(),
+    let newest = slot.and_then(|slot| slot.newest().map(|(_, verified)| verified).max_by_key(|verified| verified.at_ms));
+    let runs = slot.zip(newest).map(|(slot, newest)| Runs {
+        version: versions(slot),
+        since_ms: newest.at_ms,
+        deployment: newest.deployment.clone(),
     });
     let mine = |view: &&&DeploymentView| view.deployment.application == application;
     let now = here.iter().filter(mine).find(|view| view.deployment.state.holds_slot()).map(|view| (*view).clone());
@@ -98,10 +99,10 @@ fn place(slot: Option<&Slot>, here: Vec<&DeploymentView>, application: Name) -> 
     Place { application, runs, now, next }
 }
 
-fn versions(package: &BTreeMap<Name, (tidegate_domain::Version, tidegate_domain::Digest)>) -> String {
-    match package.iter().collect::<Vec<_>>().as_slice() {
-        [(_, (version, _))] => version.to_string(),
-        several => several.iter().map(|(name, (version, _))| format!("{name} {version}")).collect::<Vec<_>>().join(", "),
+fn versions(slot: &Slot) -> String {
+    match slot.newest().collect::<Vec<_>>().as_slice() {
+        [(_, verified)] => verified.version.to_string(),
+        several => several.iter().map(|(name, it)| format!("{name} {}", it.version)).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -10,15 +10,15 @@ use tidegate_testkit::{Answer, Api, Estate, Fleet, TestServer};
 use crate::stage::name;
 
 /// A controlled environment `prod` with two targets, and the people it takes.
-struct Prod {
-    server: TestServer,
+pub struct Prod {
+    pub server: TestServer,
     /// Writes changes and deploys.
-    ada: Api,
+    pub ada: Api,
     /// Authorises.
     cora: Api,
-    /// Declares freezes.
-    rhea: Api,
-    targets: Vec<Name>,
+    /// Declares freezes, writes and rejects releases.
+    pub rhea: Api,
+    pub targets: Vec<Name>,
 }
 
 impl Prod {
@@ -34,17 +34,17 @@ impl Prod {
         Prod { server, ada, cora, rhea, targets: vec![name("p-01"), name("p-02")] }
     }
 
-    async fn enrolled(folder: &std::path::Path, described: Value) -> Prod {
+    pub async fn enrolled(folder: &std::path::Path, described: Value) -> Prod {
         let prod = Prod::set(folder, described).await;
         Fleet::enrol(&prod.server.admin, &prod.targets).await;
         prod
     }
 
-    fn fleet(&self) -> Fleet {
+    pub fn fleet(&self) -> Fleet {
         Fleet::new(self.targets.clone(), |_| Outcome::Healthy)
     }
 
-    async fn plan(&self, version: &str, more: Value) -> String {
+    pub async fn plan(&self, version: &str, more: Value) -> String {
         let mut plan = json!({"application": "shop", "environment": "prod", "versions": {"shop": version}});
         for (field, value) in more.as_object().expect("fields") {
             plan[field] = value.clone();
@@ -53,7 +53,7 @@ impl Prod {
         planned["deployment"]["id"].as_str().expect("an id").to_owned()
     }
 
-    async fn start(&self, id: &str) -> Answer {
+    pub async fn start(&self, id: &str) -> Answer {
         self.ada.post(&format!("/deployments/{id}/start"), &json!({})).await
     }
 
@@ -70,7 +70,7 @@ impl Prod {
         change
     }
 
-    async fn vote(&self, change: &str) {
+    pub async fn vote(&self, change: &str) {
         self.ada.post(&format!("/changes/{change}/submit"), &json!({})).await.good();
         let digest = digest(&self.cora, change).await;
         self.cora.post(&format!("/changes/{change}/vote"), &json!({"choice": "approve", "digest": digest})).await.good();
@@ -87,18 +87,18 @@ impl Prod {
         self.rhea.post(&format!("/freezes/{freeze}/lift"), &json!({"reason": "over"})).await.good();
     }
 
-    async fn until(&self, fleet: &mut Fleet, id: &str, done: impl Fn(&Deployment) -> bool) -> Deployment {
+    pub async fn until(&self, fleet: &mut Fleet, id: &str, done: impl Fn(&Deployment) -> bool) -> Deployment {
         fleet.until(&self.server.running.app, id, done).await
     }
 
-    async fn end(self) {
+    pub async fn end(self) {
         let verified = self.server.running.app.store.verify().await.expect("a walk");
         assert!(verified.broken.is_none(), "{verified:?}");
         self.server.running.stop().await;
     }
 }
 
-fn thing(stored: &Value) -> String {
+pub fn thing(stored: &Value) -> String {
     stored["value"]["id"].as_str().expect("an id").to_owned()
 }
 
@@ -111,7 +111,7 @@ async fn digest(api: &Api, change: &str) -> String {
 
 /// The reasons of a refused start, each with its kind.
 #[track_caller]
-fn reasons(answer: &Answer) -> String {
+pub fn reasons(answer: &Answer) -> String {
     assert!(answer.problem().starts_with("409 not_admitted"), "{}", answer.problem());
     let all = answer.body["reasons"].as_array().expect("reasons");
     let line = |reason: &Value| {
@@ -151,7 +151,7 @@ async fn every_reason_of_a_change_is_told() {
     tell("on hold", &prod.start(&id).await);
     prod.ada.post(&format!("/changes/{change}/unhold"), &json!({})).await.good();
     let mut content = prod.ada.get(&format!("/changes/{change}")).await.good()["value"]["content"].clone();
-    content["plan"] = Value::Null;
+    content["plans"] = json!({});
     let edit = prod.ada.request(reqwest::Method::PUT, &format!("/changes/{change}")).json(&content);
     prod.ada.send(edit).await.good();
     tell("edited after the vote", &prod.start(&id).await);
@@ -161,7 +161,7 @@ async fn every_reason_of_a_change_is_told() {
     expect![[r#"
         no agent, no change: change_missing (authorisation), agent_missing (obstacle)
         no change: change_missing (authorisation)
-        a change elsewhere: change_elsewhere (authorisation), change_unauthorised (authorisation)
+        a change elsewhere: change_elsewhere (authorisation), change_unauthorised (authorisation), plan_unapproved (authorisation)
         a standard change: standard_not_enough (authorisation)
         a draft: change_unauthorised (authorisation)
         on hold: change_on_hold (authorisation)
@@ -182,6 +182,7 @@ async fn every_other_reason_is_told() {
     let stale = prod.plan("1.1", json!({})).await;
     let release = json!({"application": "shop", "version": "1.1", "title": "x", "versions": {"shop": "1.1"}});
     let release = thing(&prod.rhea.post("/releases", &release).await.good());
+    // `stale` names the versions of that release without naming it: no way around its rejection.
     let rejected = prod.plan("1.1", json!({"release": release, "versions": {}})).await;
     prod.rhea.post(&format!("/releases/{release}/reject"), &json!({"reason": "bad"})).await.good();
     tell("a rejected release", &prod.start(&rejected).await);
@@ -203,8 +204,8 @@ async fn every_other_reason_is_told() {
         a rejected release: release_rejected (never)
         a freeze: freeze (obstacle)
         a freeze that begins before the planned end: freeze (obstacle)
-        another one at work: slot_taken (obstacle)
-        targets that have changed: plan_stale (never)
+        another one at work: release_rejected (never), slot_taken (obstacle)
+        targets that have changed: release_rejected (never), plan_stale (never)
     "#]]
     .assert_eq(&told);
     prod.end().await;

@@ -19,3 +19,4 @@ mod refusals;
 mod stage;
 mod stream;
 mod uploads;
+mod way_back;

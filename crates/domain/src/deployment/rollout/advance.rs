@@ -180,7 +180,10 @@ impl Deployment {
         let left = fleet.saturating_sub(out + ordered.len());
         let least = plan.min_healthy.minimum_of(fleet);
         let wave = self.wave + 1;
-        Some(format!("wave {wave} would leave {left} of {fleet} targets healthy, at least {least} asked; {}", self.first_failure()))
+        Some(format!(
+            "wave {wave} would leave {left} of {fleet} targets healthy, at least {least} asked; {}",
+            self.first_failure()
+        ))
     }
 
     fn begin(&self, plan: &Plan, wave: &Wave, evidence: &Evidence<'_>) -> Event {
@@ -278,13 +281,8 @@ impl Deployment {
         let (mut closing, mut held) = (Vec::new(), None);
         let mut look_at_ms = gates.iter().filter_map(|(key, gate)| self.probe_at(key, gate)).min();
         for (key, gate, evidence) in asked.iter().filter(|(key, ..)| !decided(key)) {
-            let close = |passed, sentence| Event::GateClosed {
-                gate: (*key).clone(),
-                name: gate.name(),
-                passed,
-                sentence,
-                by: None,
-            };
+            let close =
+                |passed, sentence| Event::GateClosed { gate: (*key).clone(), name: gate.name(), passed, sentence, by: None };
             match gate.verdict(evidence, now_ms) {
                 Verdict::Pass(sentence) => closing.push(close(true, sentence)),
                 Verdict::Fail(sentence) => {

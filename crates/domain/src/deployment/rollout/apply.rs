@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, Side, State, TargetState, gate_key_prefix};
+use super::{
+    Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, Side, State, TargetState, gate_key_prefix,
+};
 use crate::Millis;
 use crate::deployment::order::StepReport;
 use crate::gate::{WaitingOn, measurement};
@@ -241,11 +243,5 @@ impl Deployment {
 }
 
 fn blank(at_ms: Millis) -> GateProgress {
-    GateProgress {
-        since_ms: at_ms,
-        approvals: Vec::new(),
-        measurements: Vec::new(),
-        counted: BTreeMap::new(),
-        outcome: None,
-    }
+    GateProgress { since_ms: at_ms, approvals: Vec::new(), measurements: Vec::new(), counted: BTreeMap::new(), outcome: None }
 }

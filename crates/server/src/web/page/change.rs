@@ -5,7 +5,7 @@ use tidegate_api::view::{DeploymentView, EventView};
 use tidegate_domain::access::Permission;
 use tidegate_domain::change::{Change, Choice, Class, Level, State, Vote};
 use tidegate_domain::deployment::plan::Plan;
-use tidegate_domain::{Digest, Id};
+use tidegate_domain::{Digest, Id, Name};
 
 use super::deployments::rows;
 use super::history::history;
@@ -24,15 +24,17 @@ use crate::web::time::Clock;
 pub struct ChangeShown {
     /// The change.
     pub change: Change,
-    /// The plan that its content names.
-    pub planned: Option<Planned>,
+    /// The plans that its content names, as far as the visitor may see them.
+    pub planned: Vec<Planned>,
     /// The release it belongs to.
     pub release: Option<ReleaseLink>,
 }
 
-/// The plan of a change.
+/// The plan of a change for one environment.
 #[derive(Debug, Clone)]
 pub struct Planned {
+    /// Where.
+    pub environment: Name,
     /// Its digest.
     pub digest: Digest,
     /// The plan.
@@ -196,15 +198,17 @@ pub fn level(level: Level) -> Markup {
 
 fn would_run(shown: &ChangeShown) -> Markup {
     html! {
-        @match (&shown.planned, shown.change.content.class) {
-            (Some(planned), _) => {
-                (plan(&planned.digest, &planned.plan))
-                @if let Some(deployment) = &planned.deployment { p { a href={ "/deployments/" (deployment) } { "Deployment " (deployment) } } }
-            }
-            (None, Class::Standard) => p {
+        @for planned in &shown.planned {
+            @if shown.change.content.environments.len() > 1 { h3 { (planned.environment) } }
+            (plan(&planned.digest, &planned.plan))
+            @if let Some(deployment) = &planned.deployment { p { a href={ "/deployments/" (deployment) } { "Deployment " (deployment) } } }
+        }
+        @match (shown.planned.is_empty(), shown.change.content.class) {
+            (false, _) => {}
+            (true, Class::Standard) => p {
                 "A standard change names no plan: any plan of these versions may run where standard changes are accepted."
             },
-            (None, Class::Normal | Class::Emergency) => (warning(&html! {
+            (true, Class::Normal | Class::Emergency) => (warning(&html! {
                 "No plan is attached, so nothing may run under it; plan the deployment with this change: "
                 code { "tidegate plan " (shown.change.content.application) " ENVIRONMENT --change " (shown.change.id) }
             })),

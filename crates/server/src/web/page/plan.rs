@@ -97,19 +97,22 @@ fn gates(when: &str, gates: &[Gate]) -> Markup {
 }
 
 fn failure(plan: &Plan) -> Markup {
-    let tolerated = match plan.failures_max {
+    let tolerated = match plan.failures_max() {
         0 => "At the first failed target".to_owned(),
         1 => "At the second failed target".to_owned(),
         count => format!("At more than {count} failed targets"),
     };
     let then = match (plan.on_failure, &plan.fallback) {
         (OnFailure::FallBack, Some(back)) => {
-            html! { "it falls back by itself, with plan " (digest(back)) ", which was made together with this one." }
+            html! { "it falls back by itself, with plan " (digest(back)) ", which was made together with this one: " (plan.way_back()) "." }
         }
         (OnFailure::FallBack, None) => {
             html! { "it stops: " (plan.no_fallback_because.as_deref().unwrap_or("there is no plan back")) "." }
         }
         (OnFailure::Stop, _) => html! { "it stops and leaves everything where it is." },
     };
-    html! { p { (tolerated) " or a failed gate " (then) } }
+    html! {
+        p { (tolerated) " or a failed gate " (then) }
+        @if !plan.conditions().is_empty() { p { "It fails as well unless " (plan.conditions().join(", and ")) "." } }
+    }
 }

@@ -111,7 +111,7 @@ pub fn facts(view: &DeploymentPage, clock: &Clock) -> Markup {
             (fact("Plan", &html! { (digest(&it.plan)) " " span.muted { (it.strategy) ", " (counted(u64::from(it.waves), "wave")) } }))
             (fact("Way back", &html! {
                 @match (&it.fallback_plan, &plan.no_fallback_because) {
-                    (Some(back), _) => { "plan " (digest(back)) },
+                    (Some(back), _) => { (plan.way_back()) " " span.muted { "plan " (digest(back)) } },
                     (None, Some(why)) => span.muted { "none: " (why) },
                     (None, None) => span.muted { "none" },
                 }
@@ -121,7 +121,7 @@ pub fn facts(view: &DeploymentPage, clock: &Clock) -> Markup {
             } }
             @if let Some(release) = &view.release { (fact("Release", &release.link())) }
             @if let Some(change) = &view.change { (fact("Change", &change.link())) }
-            (fact("Tolerates", &html! { (counted(plan.failures_max as u64, "failed target")) }))
+            (fact("Tolerates", &html! { (counted(it.failures_max(plan) as u64, "failed target")) @for condition in plan.conditions() { ", " (condition) } }))
             (fact("Asked by", &html! { (who(&it.requested_by)) " " span.muted { (clock.age(it.created_at_ms)) } }))
             @if let Some(at_ms) = it.not_before_ms { (fact("Not before", &clock.at(at_ms))) }
             @if let Some(at_ms) = it.started_at_ms {
