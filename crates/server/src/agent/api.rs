@@ -71,7 +71,7 @@ async fn hello(State(app): Shared, body: Body) -> Result<Json<wire::Challenge>, 
 async fn session(State(app): Shared, body: Body) -> Result<Json<wire::Session>, No> {
     let request: wire::SessionRequest = message(body).await?;
     let unknown = || Refusal::new(Code::NotSignedIn, "the agent's key is not that of the target", "enrol the agent again");
-    if !app.sessions.redeem(&request.target, &request.challenge, app.now_ms()) {
+    if !app.sessions.is_good(&request.target, &request.challenge, app.now_ms()) {
         return Err(unknown().into());
     }
     let found = app.store.load::<TargetRecord>(request.target.as_str()).await?.ok_or_else(unknown)?;
@@ -80,7 +80,7 @@ async fn session(State(app): Shared, body: Body) -> Result<Json<wire::Session>, 
     if !secret::verifies(&key, &request.signature, &text) {
         return Err(unknown().into());
     }
-    let token = app.sessions.begin(&request.target);
+    let token = app.sessions.begin(&request.target, &request.challenge, app.now_ms()).ok_or_else(unknown)?;
     // The key may have been replaced while it was looked at; the session of an old key ends before it begins.
     let now = app.store.load::<TargetRecord>(request.target.as_str()).await?.and_then(|found| found.value.state.agent_key);
     if now.as_ref() != Some(&key) {

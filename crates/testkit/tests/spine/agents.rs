@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tidegate_api::agent as wire;
 use tidegate_domain::Name;
@@ -63,18 +65,60 @@ async fn a_session_needs_the_key_and_a_fresh_challenge() {
     let stranger = WireAgent::new(&server.admin.base, &name("t-01"), 9);
     let challenge = stranger.challenge().await;
     assert_eq!(stranger.answer_challenge(&challenge).await.refused(), "401 not_signed_in", "another key");
+    one.answer_challenge(&challenge).await.good();
     assert_eq!(one.answer_challenge(&challenge).await.refused(), "401 not_signed_in", "a challenge is good once");
+    let (earlier, later) = (one.challenge().await, one.challenge().await);
+    one.answer_challenge(&later).await.good();
+    assert_eq!(one.answer_challenge(&earlier).await.refused(), "401 not_signed_in", "one from before the last that was answered");
     let of_one = one.challenge().await;
     assert_eq!(two.answer_challenge(&of_one).await.refused(), "401 not_signed_in", "a challenge of another target");
     let late = one.challenge().await;
     server.pass_ms(60_000);
     assert_eq!(one.answer_challenge(&late).await.refused(), "401 not_signed_in", "a late answer");
     let good = one.challenge().await;
+    for tampered in tampered(&good) {
+        assert_eq!(one.answer_challenge(&tampered).await.refused(), "401 not_signed_in", "{tampered}");
+    }
     one.answer_challenge(&good).await.good();
     assert_eq!(one.answer_challenge(&good).await.refused(), "401 not_signed_in", "a replayed one");
     let unknown = WireAgent::new(&server.admin.base, &name("t-99"), 1);
     let challenge = unknown.challenge().await;
     assert_eq!(unknown.answer_challenge(&challenge).await.refused(), "401 not_signed_in", "no such target");
+    server.running.stop().await;
+}
+
+/// A challenge with each of its bytes changed, without its end, with more at its end, and things that are none.
+fn tampered(challenge: &str) -> Vec<String> {
+    let bytes = BASE64.decode(challenge).expect("standard base64");
+    let changed = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        BASE64.encode(bytes)
+    };
+    let mut all: Vec<String> = (0..bytes.len()).map(changed).collect();
+    all.extend([&bytes[..bytes.len() - 1], &bytes[..16], &bytes[..3], &[]].map(|some| BASE64.encode(some)));
+    all.extend([BASE64.encode([bytes.as_slice(), b"x"].concat()), format!("{challenge}="), "not base64".to_owned()]);
+    all
+}
+
+/// More than any table of challenges would hold.
+const HELLOS: usize = 60_000;
+
+#[tokio::test]
+async fn sixty_thousand_hellos_of_nobody_keep_no_agent_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::at_rest(folder.path()).await;
+    Estate::define(&server.admin, 2).await;
+    let (one, _) = enrolled(&server.admin, "t-01", 1).await;
+    let early = one.challenge().await;
+    let targets = [name("t-01"), name("t-02"), name("nobody")];
+    // What the door does, without the minute that so many requests take.
+    for target in targets.iter().cycle().take(HELLOS) {
+        assert!(!server.running.app.sessions.challenge(target, server.now_ms()).is_empty());
+    }
+    let late = one.challenge().await;
+    one.answer_challenge(&early).await.good();
+    one.answer_challenge(&late).await.good();
     server.running.stop().await;
 }
 
