@@ -1,11 +1,11 @@
 //! The desk: the way of a command to a deployment into the store.
 //!
-//! A deployment that is under way is kept in memory. Whoever holds it decides all that has been put on its pile meanwhile and
+//! A deployment that is under way is kept in memory, and no other: one that is only read leaves nothing behind. Whoever holds it decides all that has been put on its pile meanwhile and
 //! commits once, so that five hundred reports cost one fsync. Memory is only a copy: every commit is fenced by the version it was
 //! decided on, and a lost race throws the copy away.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_api::view::DeploymentView;
 use tidegate_domain::deployment::order::Report;
@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::{consequence, facts, view};
 use crate::app::{App, SYSTEM};
+use crate::orchestrator::UNDER_WAY;
 use crate::problem::{Fault, No};
 
 /// Reports and readings decided together.
@@ -66,9 +67,18 @@ pub enum Looked {
 }
 
 impl Desk {
-    fn entry(&self, id: &Id) -> Arc<Entry> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.entry(id.clone()).or_default().clone()
+    fn seat(&self, id: &Id) -> Seat<'_> {
+        let mut entries = self.entries();
+        Seat { desk: self, id: id.clone(), entry: entries.entry(id.clone()).or_default().clone() }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Id, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many deployments are in memory.
+    pub fn size(&self) -> usize {
+        self.entries().len()
     }
 
     /// Whether nobody measures for the deployment yet; from now on somebody does.
@@ -80,28 +90,41 @@ impl Desk {
     pub fn end_probes(&self, id: &Id) {
         self.probed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
+}
 
-    fn forget(&self, id: &Id) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
+/// Somebody's place at a deployment: from when they want it until they are done with it, however that ends.
+struct Seat<'a> {
+    desk: &'a Desk,
+    id: Id,
+    entry: Arc<Entry>,
+}
 
-    /// Keeps a copy for whoever comes next; nobody comes often to one that is over.
-    fn put_back(&self, id: &Id, copy: &mut Option<Copy>, loaded: Copy) {
-        if loaded.deployment.state.is_terminal() {
-            self.forget(id);
-        } else {
-            *copy = Some(loaded);
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.desk.entries();
+        // Seats are given out and given back under the same lock: with the last one goes what has no copy.
+        drop(std::mem::take(&mut self.entry));
+        let left = entries.get_mut(&self.id).and_then(Arc::get_mut);
+        if left.is_some_and(|entry| entry.copy.get_mut().is_none()) {
+            entries.remove(&self.id);
         }
+    }
+}
+
+/// Keeps a copy for whoever comes next, if the orchestrator comes; a planned one and one that is over are asked for by people alone.
+fn put_back(copy: &mut Option<Copy>, loaded: Copy) {
+    if UNDER_WAY.contains(&loaded.deployment.state) {
+        *copy = Some(loaded);
     }
 }
 
 /// Reads a deployment through the desk.
 pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<R, No> {
-    let entry = app.desk.entry(id);
-    let mut copy = entry.copy.lock().await;
+    let seat = app.desk.seat(id);
+    let mut copy = seat.entry.copy.lock().await;
     let loaded = taken(app, id, &mut copy).await?;
     let result = reading(&loaded);
-    app.desk.put_back(id, &mut copy, loaded);
+    put_back(&mut copy, loaded);
     Ok(result)
 }
 
@@ -117,8 +140,8 @@ pub async fn put(
     command: Command,
     (beside, remember): (Vec<StreamChange>, impl Fn(&DeploymentView, Millis) -> Option<IdempotencyRow>),
 ) -> Result<Answered, No> {
-    let entry = app.desk.entry(id);
-    let mut copy = entry.copy.lock().await;
+    let seat = app.desk.seat(id);
+    let mut copy = seat.entry.copy.lock().await;
     let mut tries = 0;
     loop {
         let mut loaded = taken(app, id, &mut copy).await?;
@@ -131,7 +154,7 @@ pub async fn put(
         let events = match here.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
             Ok(events) => events,
             Err(refusal) => {
-                app.desk.put_back(id, &mut copy, loaded);
+                put_back(&mut copy, loaded);
                 return Err(refusal.into());
             }
         };
@@ -139,14 +162,14 @@ pub async fn put(
         let answer = view::of(app, &loaded.deployment, &loaded.plan).await?;
         if events.is_empty() && beside.is_empty() {
             let version = loaded.version;
-            app.desk.put_back(id, &mut copy, loaded);
+            put_back(&mut copy, loaded);
             return Ok((answer, version));
         }
         let context = (actor.clone(), cause.clone(), now_ms);
         match commit(app, &mut loaded, (&events, remember(&answer, now_ms), beside.clone()), context).await {
             Ok(()) => {
                 let version = loaded.version;
-                app.desk.put_back(id, &mut copy, loaded);
+                put_back(&mut copy, loaded);
                 return Ok((answer, version));
             }
             // What goes with it was decided by the caller: only they can decide it again.
@@ -160,28 +183,21 @@ pub async fn put(
 async fn taken(app: &App, id: &Id, copy: &mut Option<Copy>) -> Result<Copy, No> {
     match copy.take() {
         Some(loaded) => Ok(loaded),
-        None => match load(app, id).await {
-            Ok(loaded) => Ok(loaded),
-            Err(no) => {
-                // What is not there must not be remembered, or asking for it would fill the memory.
-                app.desk.forget(id);
-                Err(no)
-            }
-        },
+        None => load(app, id).await,
     }
 }
 
 /// Puts an agent's report or a probe's reading on the pile; answers when it is stored or found to be no news.
 pub async fn pile(app: &App, id: &Id, (actor, cause): (Actor, String), command: Command) -> Result<(), No> {
-    let entry = app.desk.entry(id);
+    let seat = app.desk.seat(id);
     let (answer, mut answered) = oneshot::channel();
-    entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, actor, cause, answer });
+    seat.entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, actor, cause, answer });
     // Whoever comes to hold the copy works the whole pile off; often that is somebody before us.
-    let mut copy = entry.copy.lock().await;
+    let mut copy = seat.entry.copy.lock().await;
     loop {
         match answered.try_recv() {
             Ok(answer) => return answer,
-            Err(oneshot::error::TryRecvError::Empty) => work_off(app, id, &entry, &mut copy).await,
+            Err(oneshot::error::TryRecvError::Empty) => work_off(app, id, &seat.entry, &mut copy).await,
             // Whoever had taken it up was called off in the middle; whether it is stored shows when it is sent again.
             Err(oneshot::error::TryRecvError::Closed) => {
                 let what = "the report was being taken in when the server was called off";
@@ -242,7 +258,7 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
     let attested = attested(app, &reports, now_ms).await?;
     let closings = closings(app, &reports, now_ms).await?;
     if happened.is_empty() && attested.is_empty() && closings.is_empty() {
-        app.desk.put_back(id, copy, loaded);
+        put_back(copy, loaded);
         return Ok(refusals);
     }
     let (actor, cause) = match batch {
@@ -252,7 +268,7 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
     };
     let others = attested.into_iter().chain(closing(&loaded, closings)).collect();
     commit(app, &mut loaded, (&happened, None, others), (actor, cause, now_ms)).await?;
-    app.desk.put_back(id, copy, loaded);
+    put_back(copy, loaded);
     Ok(refusals)
 }
 
@@ -322,10 +338,10 @@ fn fault(no: &No) -> CommitError {
 
 /// Looks at a deployment and does what is due, until nothing is.
 pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
-    let entry = app.desk.entry(id);
+    let seat = app.desk.seat(id);
     let mut tries = 0;
     loop {
-        let mut copy = entry.copy.lock().await;
+        let mut copy = seat.entry.copy.lock().await;
         let mut loaded = taken(app, id, &mut copy).await?;
         let gathered = facts::gather(app, &loaded.deployment, &loaded.plan).await?;
         let now_ms = app.now_ms();
@@ -339,19 +355,16 @@ pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
             fallback: gathered.fallback,
         };
         match loaded.deployment.advance(&loaded.plan, &evidence, now_ms) {
-            Next::Over => {
-                app.desk.forget(id);
-                return Ok(Looked::Over);
-            }
+            Next::Over => return Ok(Looked::Over),
             Next::Wait(waiting) => {
                 loaded.deployment.note_waiting(&waiting.on, waiting.until_ms, now_ms);
-                *copy = Some(loaded);
+                put_back(&mut copy, loaded);
                 return Ok(Looked::Wait(waiting.look_at_ms.or(waiting.until_ms)));
             }
             Next::Do(events) => {
                 events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
                 match commit(app, &mut loaded, (&events, None, Vec::new()), (SYSTEM, "orchestrator".into(), now_ms)).await {
-                    Ok(()) => *copy = Some(loaded),
+                    Ok(()) => put_back(&mut copy, loaded),
                     Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,
                     Err(error) => return Err(error.into()),
                 }

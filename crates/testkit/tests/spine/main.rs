@@ -8,6 +8,7 @@ mod agents;
 mod backup;
 mod browser;
 mod canary;
+mod desk;
 mod doors;
 mod keys;
 mod kill;
