@@ -131,14 +131,27 @@ pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Re
 /// What a person is answered, and the version that it shows.
 pub type Answered = (DeploymentView, u64);
 
-/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, with the changes that go with
-/// it and the row that remembers its answer.
+/// What a person's command comes with.
+pub struct With<M, R> {
+    /// Refuses versions that the person has not decided on.
+    pub matches: M,
+    /// What changes elsewhere with it.
+    pub beside: Vec<StreamChange>,
+    /// Makes the row that remembers its answer.
+    pub remember: R,
+}
+
+/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, on the version that `matches`
+/// lets pass, with the changes that go with it and the row that remembers its answer.
 pub async fn put(
     app: &App,
     id: &Id,
     (actor, cause): (Actor, String),
     command: Command,
-    (beside, remember): (Vec<StreamChange>, impl Fn(&DeploymentView, Millis) -> Option<IdempotencyRow>),
+    With { matches, beside, remember }: With<
+        impl Fn(u64) -> Result<(), Refusal>,
+        impl Fn(&DeploymentView, Millis) -> Option<IdempotencyRow>,
+    >,
 ) -> Result<Answered, No> {
     let seat = app.desk.seat(id);
     let mut copy = seat.entry.copy.lock().await;
@@ -151,7 +164,9 @@ pub async fn put(
             Command::FallBack { .. } => slot.lets_fall_back(id),
             _ => Ok(()),
         };
-        let events = match here.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
+        // Nobody else decides while the copy is held, and after a lost race it is compared again.
+        let may_be = matches(loaded.version).and(here);
+        let events = match may_be.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
             Ok(events) => events,
             Err(refusal) => {
                 put_back(&mut copy, loaded);
