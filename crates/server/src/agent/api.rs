@@ -140,7 +140,9 @@ async fn answer(app: &App, target: &Name, request: &wire::PollRequest) -> Result
 async fn report(State(app): Shared, headers: HeaderMap, body: Body) -> Result<StatusCode, No> {
     let target = agent(&app, &headers)?;
     let report: Report = message(body).await?;
-    let id = service::ordered(&app, &target, &report.attempt).await?.deployment;
+    let ordered = service::ordered(&app, &target, &report.attempt).await?;
+    service::bounded(&ordered, &report)?;
+    let id = ordered.deployment;
     let context = (Actor::Agent(target), format!("report {}", report.attempt));
     desk::pile(&app, &id, context, Command::Report(Box::new(report))).await?;
     app.wake.notify_one();

@@ -210,6 +210,70 @@ async fn meddle(server: &TestServer, (one, two): (&WireAgent, &WireAgent), order
     assert!(server.admin.events().await <= before + 1, "{attested}");
 }
 
+/// A step as reported, with some fields changed.
+fn step(index: u64, name: &str, more: Value) -> Value {
+    let mut step = json!({"index": index, "component": "shop", "name": name, "state": "succeeded", "exit_code": null,
+        "took_ms": 1, "detail": null});
+    for (field, value) in more.as_object().expect("fields") {
+        step[field] = value.clone();
+    }
+    step
+}
+
+/// Reports that say more than the order of the two steps `unpack` and `switch` can lead to, and what each is refused with.
+fn hostile() -> Vec<(&'static str, Value, &'static str)> {
+    let attests = |count: usize| {
+        let one =
+            |number| (format!("c-{number}"), json!({"version": "1", "digest": format!("sha256:{:064}", 1), "complete": true}));
+        (0..count).map(one).collect::<serde_json::Map<_, _>>()
+    };
+    let (unpack, switch) = (|| step(0, "unpack", json!({})), || step(1, "switch", json!({})));
+    let long = "x".repeat(4_001);
+    vec![
+        ("steps", json!(vec![unpack(); 5_000]), "413 too_large"),
+        ("steps", json!([unpack(), unpack()]), "400 out_of_range"),
+        ("steps", json!([switch(), unpack()]), "400 out_of_range"),
+        ("steps", json!([unpack(), step(2, "switch", json!({}))]), "400 out_of_range"),
+        ("steps", json!([step(u64::MAX, "unpack", json!({}))]), "400 out_of_range"),
+        ("steps", json!([step(0, &long, json!({}))]), "400 out_of_range"),
+        ("steps", json!([step(0, "unpack", json!({"component": "other"}))]), "400 out_of_range"),
+        ("steps", json!([step(0, "unpack", json!({"detail": long}))]), "413 too_large"),
+        ("detail", json!(long), "413 too_large"),
+        ("attested", Value::Object(attests(1_001)), "413 too_large"),
+        (
+            "attested",
+            json!({"shop": {"version": "1".repeat(65), "digest": format!("sha256:{:064}", 1), "complete": true}}),
+            "400 version_invalid",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_says_no_more_than_its_order_can_lead_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let estate = Estate::define(&server.admin, 1).await;
+    let (one, key) = enrolled(&server.admin, "t-01", 1).await;
+    estate.bring("1.0").await;
+    let id = estate.deploy("1.0", json!({})).await;
+    let order = one.poll(&key, &[], 30).await.orders.remove(0);
+    let before = server.admin.events().await;
+    for (number, (field, value, refused)) in hostile().into_iter().enumerate() {
+        let mut body = report(&order, Outcome::Failed);
+        body[field] = value;
+        assert_eq!(one.post(wire::REPORT, &body).await.refused(), refused, "case {number}: {field}");
+    }
+    assert_eq!(server.admin.events().await, before);
+    let mut good = report(&order, Outcome::Healthy);
+    // As an agent that has another application's components, and was told to begin at the second step.
+    good["attested"]["till"] = good["attested"]["shop"].clone();
+    good["steps"] = json!([step(1, "switch", json!({"detail": "x".repeat(4_000)}))]);
+    assert_eq!(one.post(wire::REPORT, &good).await.status.as_u16(), 204);
+    let shown = server.admin.get(&format!("/deployments/{id}")).await.good();
+    assert_eq!((&shown["targets"][0]["state"], &shown["targets"][0]["steps"][0]["name"]), (&json!("healthy"), &json!("switch")));
+    server.running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_agent_ends_the_session_of_the_old_one() {
     let folder = tempfile::tempdir().expect("a folder");
