@@ -55,27 +55,28 @@ pub fn sentence(deployment: &Deployment) -> String {
 
 /// The gates of a deployment, by wave.
 fn gates(deployment: &Deployment, plan: &Plan, now_ms: i64) -> Vec<GateView> {
+    let samples = deployment.samples(plan);
     let mut views = Vec::new();
     for (wave, planned) in plan.waves.iter().enumerate() {
         let sides = [(Side::Before, &planned.before), (Side::After, &planned.after)];
         for (side, gates) in sides {
             for (index, gate) in gates.iter().enumerate() {
                 let key = gate_key(wave as u32, side, index);
-                views.push(gate_view(deployment, (wave as u32, key), gate, now_ms));
+                views.push(gate_view(deployment, (wave as u32, key), gate, (samples, now_ms)));
             }
         }
     }
     views
 }
 
-fn gate_view(deployment: &Deployment, (wave, key): (u32, String), gate: &Gate, now_ms: i64) -> GateView {
+fn gate_view(deployment: &Deployment, (wave, key): (u32, String), gate: &Gate, beside: (u64, i64)) -> GateView {
     let progress = deployment.gates.get(&key);
     let (state, sentence, until_ms) = match progress {
         None => (GateState::Pending, String::new(), None),
         Some(progress) => match &progress.outcome {
             Some(outcome) if outcome.passed => (GateState::Passed, outcome.sentence.clone(), None),
             Some(outcome) => (GateState::Failed, outcome.sentence.clone(), None),
-            None => asking(deployment, progress, gate, now_ms),
+            None => asking(deployment, progress, gate, beside),
         },
     };
     GateView {
@@ -99,12 +100,11 @@ fn asking(
     deployment: &Deployment,
     progress: &tidegate_domain::deployment::rollout::GateProgress,
     gate: &Gate,
-    now_ms: i64,
+    (samples, now_ms): (u64, i64),
 ) -> Asking {
     if deployment.state.is_terminal() || deployment.phase == Phase::Targets {
         return (GateState::Pending, "its turn was cut short".into(), None);
     }
-    let samples = deployment.gates.values().flat_map(|gate| &gate.measurements).map(|it| it.samples).max().unwrap_or(0);
     let evidence = gate::Evidence {
         since_ms: progress.since_ms,
         approvals: &progress.approvals,

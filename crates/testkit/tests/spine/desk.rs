@@ -1,4 +1,4 @@
-//! The desk: what it keeps in memory.
+//! The desk: what it keeps in memory, and who is named for what it decides together.
 
 use serde_json::json;
 use tidegate_domain::Name;

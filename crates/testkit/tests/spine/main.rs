@@ -10,6 +10,7 @@ mod browser;
 mod canary;
 mod desk;
 mod doors;
+mod gates;
 mod keys;
 mod kill;
 mod mangled;

@@ -88,6 +88,13 @@ impl Deployment {
         open.map(|(key, gate)| DueProbe { key, gate, wave: self.wave }).collect()
     }
 
+    /// The most requests that any of the gates asked now has seen.
+    pub fn samples(&self, plan: &Plan) -> u64 {
+        let open = self.open_gates(plan);
+        let measured = open.iter().filter_map(|(key, _)| self.gates.get(key)).flat_map(|gate| &gate.measurements);
+        measured.map(|measurement| measurement.samples).max().unwrap_or(0)
+    }
+
     /// When a gate is to be measured next, if it is asked and measures.
     pub(super) fn probe_at(&self, key: &str, gate: &Gate) -> Option<Millis> {
         let interval_ms = i64::from(gate.interval_seconds()?) * 1_000;
@@ -238,8 +245,7 @@ impl Deployment {
         if !unopened.is_empty() {
             return Asked::Next(Next::Do(unopened));
         }
-        let samples = gates.iter().filter_map(|(key, _)| self.gates.get(key)).flat_map(|gate| &gate.measurements);
-        let samples = samples.map(|measurement| measurement.samples).max().unwrap_or(0);
+        let samples = self.samples(plan);
         let (mut closing, mut held) = (Vec::new(), None);
         let mut look_at_ms = gates.iter().filter_map(|(key, gate)| self.probe_at(key, gate)).min();
         for (key, gate) in &gates {
