@@ -12,7 +12,7 @@ use tidegate_domain::deployment::order::Report;
 use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::deployment::rollout::{Command, Deployment, Event, Evidence, Next, TargetProgress};
 use tidegate_domain::estate::TargetRecord;
-use tidegate_domain::event::{Actor, Noun, Stream};
+use tidegate_domain::event::{Actor, Noun, Origin, Stream};
 use tidegate_domain::{Digest, Id, Millis, Refusal};
 use tidegate_store::{Commit, CommitError, IdempotencyRow, OrderRow, OrderState, StreamChange};
 use tokio::sync::oneshot;
@@ -52,8 +52,7 @@ pub struct Copy {
 
 struct Pending {
     command: Command,
-    actor: Actor,
-    cause: String,
+    origin: Origin,
     answer: oneshot::Sender<Result<(), No>>,
 }
 
@@ -181,7 +180,9 @@ pub async fn put(
             return Ok((answer, version));
         }
         let context = (actor.clone(), cause.clone(), now_ms);
-        match commit(app, &mut loaded, (&events, remember(&answer, now_ms), beside.clone()), context).await {
+        let idempotency = remember(&answer, now_ms);
+        let happened = Happened { events: &events, origins: Vec::new(), idempotency, others: beside.clone() };
+        match commit(app, &mut loaded, happened, context).await {
             Ok(()) => {
                 let version = loaded.version;
                 put_back(&mut copy, loaded);
@@ -205,8 +206,8 @@ async fn taken(app: &App, id: &Id, copy: &mut Option<Copy>) -> Result<Copy, No> 
 /// Puts an agent's report or a probe's reading on the pile; answers when it is stored or found to be no news.
 pub async fn pile(app: &App, id: &Id, (actor, cause): (Actor, String), command: Command) -> Result<(), No> {
     let seat = app.desk.seat(id);
-    let (answer, mut answered) = oneshot::channel();
-    seat.entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, actor, cause, answer });
+    let (origin, (answer, mut answered)) = (Origin { actor, cause }, oneshot::channel());
+    seat.entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, origin, answer });
     // Whoever comes to hold the copy works the whole pile off; often that is somebody before us.
     let mut copy = seat.entry.copy.lock().await;
     loop {
@@ -257,17 +258,18 @@ async fn work_off(app: &App, id: &Id, entry: &Entry, copy: &mut Option<Copy>) {
 async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<Copy>) -> Result<HashMap<usize, Refusal>, No> {
     let mut loaded = taken(app, id, copy).await?;
     let now_ms = app.now_ms();
-    let (mut refusals, mut happened, mut reports) = (HashMap::new(), Vec::new(), Vec::new());
+    let (mut refusals, mut happened, mut origins, mut reports) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, pending) in batch.iter().enumerate() {
         match loaded.deployment.decide(&loaded.plan, &pending.command, now_ms) {
             Ok(events) => {
                 events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
+                origins.extend(events.iter().map(|_| pending.origin.clone()));
                 happened.extend(events);
             }
             Err(refusal) => drop(refusals.insert(index, refusal)),
         }
         if let Command::Report(report) = &pending.command {
-            reports.push(report.as_ref());
+            reports.push((report.as_ref(), &pending.origin));
         }
     }
     let attested = attested(app, &reports, now_ms).await?;
@@ -276,22 +278,22 @@ async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<C
         put_back(copy, loaded);
         return Ok(refusals);
     }
-    let (actor, cause) = match batch {
-        [one] => (one.actor.clone(), one.cause.clone()),
-        // Each event names its target; the batch as a whole was taken in by the server.
-        several => (SYSTEM, format!("{} reports and readings", several.len())),
-    };
+    // Each event keeps who and what led to it; the taking in of the whole is the server's.
+    let context = (SYSTEM, format!("{} reports and readings", batch.len()), now_ms);
     let others = attested.into_iter().chain(closing(&loaded, closings)).collect();
-    commit(app, &mut loaded, (&happened, None, others), (actor, cause, now_ms)).await?;
+    commit(app, &mut loaded, Happened { events: &happened, origins, idempotency: None, others }, context).await?;
     put_back(copy, loaded);
     Ok(refusals)
 }
 
+/// A report, and who sent it.
+type Sent<'a> = (&'a Report, &'a Origin);
+
 /// Orders whose agent has told the end of them: they close whatever the report means to the deployment by now, or the agent would
 /// be told to end them for ever.
-async fn closings(app: &App, reports: &[&Report], now_ms: Millis) -> Result<Vec<OrderRow>, No> {
+async fn closings(app: &App, reports: &[Sent<'_>], now_ms: Millis) -> Result<Vec<OrderRow>, No> {
     let mut rows = Vec::new();
-    for report in reports.iter().filter(|report| report.outcome.is_final()) {
+    for (report, _) in reports.iter().filter(|(report, _)| report.outcome.is_final()) {
         let found = app.store.order(&report.attempt).await?.filter(|row| row.state != OrderState::Closed);
         rows.extend(found.map(|row| OrderRow { state: OrderState::Closed, changed_at_ms: now_ms, ..row }));
     }
@@ -313,32 +315,43 @@ fn closing(loaded: &Copy, orders: Vec<OrderRow>) -> Option<StreamChange> {
 }
 
 /// What the reporting targets attest, where it is news.
-async fn attested(app: &App, reports: &[&Report], now_ms: Millis) -> Result<Vec<StreamChange>, No> {
-    let news: BTreeMap<String, &Report> = reports
+async fn attested(app: &App, reports: &[Sent<'_>], now_ms: Millis) -> Result<Vec<StreamChange>, No> {
+    let news: BTreeMap<String, Sent<'_>> = reports
         .iter()
-        .filter(|report| report.outcome.is_final())
-        .filter_map(|report| Some((report.attempt.split(':').nth(1)?.to_owned(), *report)))
+        .filter(|(report, _)| report.outcome.is_final())
+        .filter_map(|sent| Some((sent.0.attempt.split(':').nth(1)?.to_owned(), *sent)))
         .collect();
     let ids: Vec<String> = news.keys().cloned().collect();
     let found = app.store.load_many::<TargetRecord>(&ids).await?;
     let change = |found: &tidegate_store::Stored<TargetRecord>| {
-        let report = news.get(found.value.target.name.as_str())?;
-        crate::estate::service::attest(found, &report.attested, now_ms)
+        let (report, origin) = news.get(found.value.target.name.as_str())?;
+        let mut change = crate::estate::service::attest(found, &report.attested, now_ms)?;
+        change.events.iter_mut().for_each(|event| event.origin = Some((*origin).clone()));
+        Some(change)
     };
     Ok(found.iter().filter_map(change).collect())
 }
 
-type Happened<'a> = (&'a [Event], Option<IdempotencyRow>, Vec<StreamChange>);
+/// What a commit of a deployment is made of.
+struct Happened<'a> {
+    events: &'a [Event],
+    /// What led to each of the events; empty if that is the same for all of them.
+    origins: Vec<Origin>,
+    idempotency: Option<IdempotencyRow>,
+    others: Vec<StreamChange>,
+}
 
 async fn commit(
     app: &App,
     loaded: &mut Copy,
-    (events, idempotency, others): Happened<'_>,
+    Happened { events, origins, idempotency, others }: Happened<'_>,
     (actor, cause, at_ms): (Actor, String, Millis),
 ) -> Result<(), CommitError> {
     let mut changes = others;
     if !events.is_empty() {
-        changes.push(consequence::own(loaded.version, events, (&loaded.deployment, &loaded.plan), at_ms));
+        let mut own = consequence::own(loaded.version, events, (&loaded.deployment, &loaded.plan), at_ms);
+        own.events.iter_mut().zip(origins).for_each(|(event, origin)| event.origin = Some(origin));
+        changes.push(own);
         let elsewhere = consequence::elsewhere(app, &loaded.deployment, &loaded.plan, events).await;
         changes.extend(elsewhere.map_err(|no| fault(&no))?);
     }
@@ -378,7 +391,8 @@ pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
             }
             Next::Do(events) => {
                 events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
-                match commit(app, &mut loaded, (&events, None, Vec::new()), (SYSTEM, "orchestrator".into(), now_ms)).await {
+                let happened = Happened { events: &events, origins: Vec::new(), idempotency: None, others: Vec::new() };
+                match commit(app, &mut loaded, happened, (SYSTEM, "orchestrator".into(), now_ms)).await {
                     Ok(()) => put_back(&mut copy, loaded),
                     Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,
                     Err(error) => return Err(error.into()),
