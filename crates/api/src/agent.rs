@@ -53,10 +53,10 @@ pub struct Hello {
     pub target: Name,
 }
 
-/// Something to sign; good once and for a minute.
+/// Something to sign; good for a minute, and until it or a later one is answered.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Challenge {
-    /// 32 random bytes in standard base64.
+    /// Text that says nothing to the agent, which signs it as it came.
     pub challenge: String,
 }
 

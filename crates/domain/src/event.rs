@@ -155,6 +155,17 @@ pub struct NewEvent {
     pub kind: String,
     /// The variant's fields.
     pub body: serde_json::Value,
+    /// Who caused this one and what led to it, where several causes are stored together.
+    pub origin: Option<Origin>,
+}
+
+/// Who caused an event, and what led to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// Who.
+    pub actor: Actor,
+    /// What: `request <id>`, `report <attempt>`.
+    pub cause: String,
 }
 
 impl NewEvent {
@@ -166,7 +177,7 @@ impl NewEvent {
     pub fn of<E: Serialize>(event: &E) -> NewEvent {
         let mut body = serde_json::to_value(event).expect("events are JSON");
         let kind = body.as_object_mut().and_then(|fields| fields.remove("kind")).expect("events are tagged with their kind");
-        NewEvent { kind: kind.as_str().expect("the kind is text").to_owned(), body }
+        NewEvent { kind: kind.as_str().expect("the kind is text").to_owned(), body, origin: None }
     }
 }
 

@@ -20,7 +20,7 @@ const UNDER_WAY_MAX: u32 = 5_000;
 const PURGE_MS: Millis = 3_600_000;
 
 /// The states of a deployment that somebody has to look at.
-const UNDER_WAY: [State; 8] = [
+pub const UNDER_WAY: [State; 8] = [
     State::AwaitingApproval,
     State::Scheduled,
     State::Queued,

@@ -5,6 +5,8 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
+use hmac::{Hmac, KeyInit as _, Mac};
+use sha2::Sha256;
 use tidegate_domain::{Digest, Id, Millis};
 
 use crate::problem::Fault;
@@ -51,6 +53,31 @@ pub fn token(id: &Id) -> (String, Digest) {
 /// The id in front of a secret.
 pub fn token_id(secret: &str) -> Option<Id> {
     secret.split_once('.').and_then(|(id, _)| Id::parse(id).ok())
+}
+
+/// A key that dies with the process: by its codes the process knows again what it has given out.
+pub struct ProcessKey(Hmac<Sha256>);
+
+impl Default for ProcessKey {
+    fn default() -> ProcessKey {
+        ProcessKey(Hmac::new_from_slice(&random::<32>()).expect("a key of any length will do"))
+    }
+}
+
+impl ProcessKey {
+    /// The code over several parts; all but the last must be of fixed length, so that no two lists of parts read the same.
+    pub fn code(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.over(parts).finalize().into_bytes().into()
+    }
+
+    /// Whether this key made a code over these parts; takes as long whatever is wrong with it.
+    pub fn made(&self, code: &[u8], parts: &[&[u8]]) -> bool {
+        self.over(parts).verify_slice(code).is_ok()
+    }
+
+    fn over(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+        parts.iter().fold(self.0.clone(), Mac::chain_update)
+    }
 }
 
 /// The server's key, which signs orders. Made at the first start, readable by its owner alone.

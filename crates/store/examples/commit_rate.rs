@@ -92,7 +92,8 @@ async fn commit_all(store: &Store, run: &str, writers: u64, each: u64) -> Fallib
 
 fn commit(id: &str, version: u64) -> Commit {
     let thing = Thing { id: id.to_owned(), number: version, text: "what a record says ".repeat(10) };
-    let event = NewEvent { kind: "moved".to_owned(), body: json!({"number": version, "detail": "what an event says"}) };
+    let event =
+        NewEvent { kind: "moved".to_owned(), body: json!({"number": version, "detail": "what an event says"}), origin: None };
     let change = StreamChange {
         stream: Stream::new(Noun::Change, id),
         expected_version: version,

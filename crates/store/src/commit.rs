@@ -8,9 +8,9 @@ use crate::{Index, OrderRow, Record, TargetRow};
 /// One change, whole or not at all.
 #[derive(Debug, Clone)]
 pub struct Commit {
-    /// Who caused it.
+    /// Who caused it; an event may name somebody of its own.
     pub actor: Actor,
-    /// What led to it: `request <id>`, `orchestrator`, `report <attempt>`.
+    /// What led to it: `request <id>`, `orchestrator`, `report <attempt>`; an event may name a cause of its own.
     pub cause: String,
     /// When.
     pub at_ms: Millis,

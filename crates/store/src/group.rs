@@ -18,7 +18,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use tidegate_domain::event::Stream;
+use tidegate_domain::event::{NewEvent, Stream};
 use tidegate_domain::{Digest, Millis, canonical};
 
 use crate::bulk::{self, Table};
@@ -43,11 +43,26 @@ struct PreparedChange {
     stream: Stream,
     stream_text: String,
     expected_version: u64,
-    /// Kind and canonical body.
-    events: Vec<(String, String)>,
+    events: Vec<PreparedEvent>,
     record: Option<RecordRow>,
     targets: Vec<TargetRow>,
     orders: Vec<OrderRow>,
+}
+
+#[derive(Debug)]
+struct PreparedEvent {
+    kind: String,
+    /// Canonical JSON.
+    body: String,
+    /// Actor and cause, where they are not the commit's.
+    origin: Option<(String, String)>,
+}
+
+impl PreparedEvent {
+    fn of(event: NewEvent) -> PreparedEvent {
+        let origin = event.origin.map(|origin| (origin.actor.to_string(), origin.cause));
+        PreparedEvent { kind: event.kind, body: canonical::text(&event.body), origin }
+    }
 }
 
 impl Prepared {
@@ -82,7 +97,7 @@ impl PreparedChange {
         {
             return Err(Fault::Contradiction(format!("the change of {stream} carries the record {}/{}", record.noun, record.id)));
         }
-        let events = events.into_iter().map(|event| (event.kind, canonical::text(&event.body))).collect();
+        let events = events.into_iter().map(PreparedEvent::of).collect();
         Ok(PreparedChange { stream_text: stream.to_string(), stream, expected_version, events, record, targets, orders })
     }
 }
@@ -193,8 +208,10 @@ impl Plan {
         let stream = &change.stream_text;
         let start = || Head { version: 0, hash: chain::START.to_owned() };
         let mut head = known.heads.get(stream).cloned().unwrap_or_else(start);
-        for (kind, body) in &change.events {
-            let (actor, cause, at_ms) = (commit.actor.as_str(), commit.cause.as_str(), commit.at_ms);
+        for PreparedEvent { kind, body, origin } in &change.events {
+            let origin = origin.as_ref().map(|(actor, cause)| (actor.as_str(), cause.as_str()));
+            let (actor, cause) = origin.unwrap_or((commit.actor.as_str(), commit.cause.as_str()));
+            let at_ms = commit.at_ms;
             head.version += 1;
             known.position += 1;
             let entry = Entry { actor, at_ms, body, cause, kind, previous: &head.hash, stream, version: head.version };

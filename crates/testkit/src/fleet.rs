@@ -104,7 +104,12 @@ impl Fleet {
     }
 }
 
-async fn report(app: &App, order: &Order, outcome: Outcome) -> Result<(), No> {
+/// Reports on an order as its agent would, past the wire.
+///
+/// # Errors
+///
+/// What the desk answers.
+pub async fn report(app: &App, order: &Order, outcome: Outcome) -> Result<(), No> {
     let installed = |installation: &tidegate_domain::deployment::order::Installation| {
         let attested = Attested {
             version: installation.version.clone(),

@@ -13,7 +13,7 @@ mod wire;
 pub use api::{Answer, Api};
 pub use dice::Dice;
 pub use estate::{Estate, artifact};
-pub use fleet::{Behaviour, Fleet};
+pub use fleet::{Behaviour, Fleet, report};
 pub use follower::{Entry, Follower};
 pub use postgres::on_postgres;
 pub use server::{TestServer, config};

@@ -71,7 +71,7 @@ async fn hello(State(app): Shared, body: Body) -> Result<Json<wire::Challenge>, 
 async fn session(State(app): Shared, body: Body) -> Result<Json<wire::Session>, No> {
     let request: wire::SessionRequest = message(body).await?;
     let unknown = || Refusal::new(Code::NotSignedIn, "the agent's key is not that of the target", "enrol the agent again");
-    if !app.sessions.redeem(&request.target, &request.challenge, app.now_ms()) {
+    if !app.sessions.is_good(&request.target, &request.challenge, app.now_ms()) {
         return Err(unknown().into());
     }
     let found = app.store.load::<TargetRecord>(request.target.as_str()).await?.ok_or_else(unknown)?;
@@ -80,7 +80,7 @@ async fn session(State(app): Shared, body: Body) -> Result<Json<wire::Session>, 
     if !secret::verifies(&key, &request.signature, &text) {
         return Err(unknown().into());
     }
-    let token = app.sessions.begin(&request.target);
+    let token = app.sessions.begin(&request.target, &request.challenge, app.now_ms()).ok_or_else(unknown)?;
     // The key may have been replaced while it was looked at; the session of an old key ends before it begins.
     let now = app.store.load::<TargetRecord>(request.target.as_str()).await?.and_then(|found| found.value.state.agent_key);
     if now.as_ref() != Some(&key) {
@@ -140,7 +140,9 @@ async fn answer(app: &App, target: &Name, request: &wire::PollRequest) -> Result
 async fn report(State(app): Shared, headers: HeaderMap, body: Body) -> Result<StatusCode, No> {
     let target = agent(&app, &headers)?;
     let report: Report = message(body).await?;
-    let id = service::ordered(&app, &target, &report.attempt).await?.deployment;
+    let ordered = service::ordered(&app, &target, &report.attempt).await?;
+    service::bounded(&ordered, &report)?;
+    let id = ordered.deployment;
     let context = (Actor::Agent(target), format!("report {}", report.attempt));
     desk::pile(&app, &id, context, Command::Report(Box::new(report))).await?;
     app.wake.notify_one();

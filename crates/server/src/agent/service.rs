@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use tidegate_api::agent as wire;
 use tidegate_domain::access::TokenPurpose;
+use tidegate_domain::deployment::order::{Installation, Order, Report};
 use tidegate_domain::estate::{Event, TargetRecord};
 use tidegate_domain::event::{Actor, Noun};
 use tidegate_domain::{Code, Name, Refusal, limits};
@@ -11,8 +12,12 @@ use tidegate_store::{Commit, CommitError, OrderRow};
 
 use crate::access::service::{gone, used_up};
 use crate::app::{App, stream_change};
-use crate::problem::No;
+use crate::bounds;
+use crate::problem::{Fault, No};
 use crate::secret;
+
+/// Components that one target attests: those of a few applications at their largest.
+const ATTESTED_MAX: usize = 5 * limits::COMPONENTS_MAX;
 
 /// The order of an attempt, if it is one of this target's: what nobody ordered is neither reported on nor logged.
 pub async fn ordered(app: &App, target: &Name, attempt: &str) -> Result<OrderRow, No> {
@@ -22,6 +27,31 @@ pub async fn ordered(app: &App, target: &Name, attempt: &str) -> Result<OrderRow
     }
     let missing = || Refusal::not_found("attempt", tidegate_domain::ids::clip(attempt));
     Ok(app.store.order(attempt).await?.filter(|row| row.target == *target).ok_or_else(missing)?)
+}
+
+/// Refuses a report that says more than its order can lead to: what an agent tells is kept with the deployment and shown to people.
+pub fn bounded(ordered: &OrderRow, report: &Report) -> Result<(), No> {
+    let order: Order =
+        serde_json::from_str(&ordered.body).map_err(|error| Fault::new(format!("order {}: {error}", ordered.attempt)))?;
+    let steps = |it: &Installation| it.steps.iter().map(|step| (it.component.clone(), step.name.clone())).collect::<Vec<_>>();
+    let steps: Vec<(Name, String)> = order.installations.iter().flat_map(steps).collect();
+    bounds::at_most("steps", report.steps.len(), steps.len())?;
+    bounds::at_most("attested", report.attested.len(), ATTESTED_MAX)?;
+    bounds::text("detail", report.detail.as_deref().unwrap_or_default())?;
+    let mut next = 0;
+    for (at, step) in report.steps.iter().enumerate() {
+        let place = format!("steps[{at}]");
+        let is_ordered =
+            steps.get(step.index).is_some_and(|(component, name)| (component, name) == (&step.component, &step.name));
+        if step.index < next || !is_ordered {
+            let what = format!("step {} is not the next of the order's {} steps", step.index, steps.len());
+            let remedy = "report the order's steps by their position, component and name, each once and in order";
+            return Err(Refusal::new(Code::OutOfRange, what, remedy).at(&place).into());
+        }
+        bounds::text(&format!("{place}.detail"), step.detail.as_deref().unwrap_or_default())?;
+        next = step.index + 1;
+    }
+    Ok(())
 }
 
 /// Makes an agent that of its target.

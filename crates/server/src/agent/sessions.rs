@@ -1,26 +1,37 @@
 //! Agents' sessions and presence. In memory alone: an agent whose session is gone makes a new one with its key.
+//!
+//! Anybody may ask for a challenge, so that none is kept: it says itself when and as which one it was made, under a code that only
+//! this process can make. What is kept is the number of the last challenge that a target answered with its key; a challenge up to
+//! that number is spent. So the memory grows with the targets that have a key, whoever else asks for how much.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use tidegate_domain::{Millis, Name};
 
-use crate::secret;
+use crate::secret::{self, ProcessKey};
 
 /// How long a challenge is good.
 const CHALLENGE_MS: Millis = 60_000;
-/// Challenges kept at once; more are asked for only by somebody who does not answer them.
-const CHALLENGES_MAX: usize = 50_000;
+/// Bytes of an instant, and of a number.
+const WORD_BYTES: usize = 8;
 
 /// Sessions, challenges and presence.
 #[derive(Default)]
-pub struct Sessions(Mutex<Inner>);
+pub struct Sessions {
+    key: ProcessKey,
+    /// How many challenges were made.
+    made: AtomicU64,
+    inner: Mutex<Inner>,
+}
 
 #[derive(Default)]
 struct Inner {
-    challenges: HashMap<String, (Name, Millis)>,
+    /// The number of the last challenge that was answered with a target's key.
+    spent: HashMap<Name, u64>,
     tokens: HashMap<String, Name>,
     current: HashMap<Name, String>,
     presence: HashMap<Name, Presence>,
@@ -37,39 +48,47 @@ pub struct Presence {
 
 impl Sessions {
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A challenge for a target.
+    /// A challenge for a target: instant, number, and the code over both and the target.
     pub fn challenge(&self, target: &Name, now_ms: Millis) -> String {
-        let challenge = BASE64.encode(secret::random::<32>());
-        let mut inner = self.inner();
-        if inner.challenges.len() >= CHALLENGES_MAX {
-            inner.challenges.retain(|_, (_, at_ms)| now_ms - *at_ms < CHALLENGE_MS);
-        }
-        if inner.challenges.len() < CHALLENGES_MAX {
-            inner.challenges.insert(challenge.clone(), (target.clone(), now_ms));
-        }
-        challenge
+        let number = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        let told = [now_ms.to_be_bytes(), number.to_be_bytes()].concat();
+        let code = self.key.code(&[&told, target.as_str().as_bytes()]);
+        BASE64.encode([told.as_slice(), code.as_slice()].concat())
     }
 
-    /// Takes a challenge back; good once, for the target it was made for, and for a minute.
-    pub fn redeem(&self, target: &Name, challenge: &str, now_ms: Millis) -> bool {
-        match self.inner().challenges.remove(challenge) {
-            Some((of, at_ms)) => of == *target && now_ms - at_ms < CHALLENGE_MS,
-            None => false,
-        }
+    /// Whether a challenge was made for the target, less than a minute ago, and is not spent.
+    pub fn is_good(&self, target: &Name, challenge: &str, now_ms: Millis) -> bool {
+        self.number(target, challenge, now_ms).is_some_and(|number| !self.inner().is_spent(target, number))
     }
 
-    /// A session for a target; the one before it ends.
-    pub fn begin(&self, target: &Name) -> String {
+    /// The number of a challenge that was made for the target, less than a minute ago.
+    fn number(&self, target: &Name, challenge: &str, now_ms: Millis) -> Option<u64> {
+        let bytes = BASE64.decode(challenge).ok()?;
+        let (told, code) = bytes.split_at_checked(2 * WORD_BYTES)?;
+        let (at, number) = told.split_first_chunk::<WORD_BYTES>()?;
+        let age_ms = now_ms - Millis::from_be_bytes(*at);
+        let made_here = self.key.made(code, &[told, target.as_str().as_bytes()]);
+        (made_here && (0..CHALLENGE_MS).contains(&age_ms)).then_some(u64::from_be_bytes(number.try_into().ok()?))
+    }
+
+    /// A session for a target that has answered a challenge with its key; the session before it ends. None if the challenge is not
+    /// good any more: of two that bring the same answer, one alone gets a session.
+    pub fn begin(&self, target: &Name, challenge: &str, now_ms: Millis) -> Option<String> {
+        let number = self.number(target, challenge, now_ms)?;
         let token = BASE64.encode(secret::random::<32>());
         let mut inner = self.inner();
+        if inner.is_spent(target, number) {
+            return None;
+        }
+        inner.spent.insert(target.clone(), number);
         if let Some(old) = inner.current.insert(target.clone(), token.clone()) {
             inner.tokens.remove(&old);
         }
         inner.tokens.insert(token.clone(), target.clone());
-        token
+        Some(token)
     }
 
     /// Whose session a token is.
@@ -94,5 +113,11 @@ impl Sessions {
     /// When an agent was last heard of.
     pub fn presence(&self, target: &Name) -> Option<Presence> {
         self.inner().presence.get(target).cloned()
+    }
+}
+
+impl Inner {
+    fn is_spent(&self, target: &Name, number: u64) -> bool {
+        self.spent.get(target).is_some_and(|spent| number <= *spent)
     }
 }

@@ -85,7 +85,7 @@ fn voter(act: &Act) -> Name {
 }
 
 /// A change that concerns several environments needs the permission for the application, or in each of them.
-fn require(act: &Act, permission: Permission, content: &Content) -> Result<(), No> {
+pub fn require(act: &Act, permission: Permission, content: &Content) -> Result<(), No> {
     for environment in &content.environments {
         let about = About { application: Some(&content.application), environment: Some(environment) };
         act.caller.require(permission, about)?;

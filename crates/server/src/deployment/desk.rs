@@ -1,24 +1,25 @@
 //! The desk: the way of a command to a deployment into the store.
 //!
-//! A deployment that is under way is kept in memory. Whoever holds it decides all that has been put on its pile meanwhile and
+//! A deployment that is under way is kept in memory, and no other: one that is only read leaves nothing behind. Whoever holds it decides all that has been put on its pile meanwhile and
 //! commits once, so that five hundred reports cost one fsync. Memory is only a copy: every commit is fenced by the version it was
 //! decided on, and a lost race throws the copy away.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidegate_api::view::DeploymentView;
 use tidegate_domain::deployment::order::Report;
 use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::deployment::rollout::{Command, Deployment, Event, Evidence, Next, TargetProgress};
 use tidegate_domain::estate::TargetRecord;
-use tidegate_domain::event::{Actor, Noun, Stream};
+use tidegate_domain::event::{Actor, Noun, Origin, Stream};
 use tidegate_domain::{Digest, Id, Millis, Refusal};
 use tidegate_store::{Commit, CommitError, IdempotencyRow, OrderRow, OrderState, StreamChange};
 use tokio::sync::oneshot;
 
 use super::{consequence, facts, view};
 use crate::app::{App, SYSTEM};
+use crate::orchestrator::UNDER_WAY;
 use crate::problem::{Fault, No};
 
 /// Reports and readings decided together.
@@ -51,8 +52,7 @@ pub struct Copy {
 
 struct Pending {
     command: Command,
-    actor: Actor,
-    cause: String,
+    origin: Origin,
     answer: oneshot::Sender<Result<(), No>>,
 }
 
@@ -66,9 +66,18 @@ pub enum Looked {
 }
 
 impl Desk {
-    fn entry(&self, id: &Id) -> Arc<Entry> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.entry(id.clone()).or_default().clone()
+    fn seat(&self, id: &Id) -> Seat<'_> {
+        let mut entries = self.entries();
+        Seat { desk: self, id: id.clone(), entry: entries.entry(id.clone()).or_default().clone() }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Id, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many deployments are in memory.
+    pub fn size(&self) -> usize {
+        self.entries().len()
     }
 
     /// Whether nobody measures for the deployment yet; from now on somebody does.
@@ -80,45 +89,71 @@ impl Desk {
     pub fn end_probes(&self, id: &Id) {
         self.probed.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
     }
+}
 
-    fn forget(&self, id: &Id) {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
-    }
+/// Somebody's place at a deployment: from when they want it until they are done with it, however that ends.
+struct Seat<'a> {
+    desk: &'a Desk,
+    id: Id,
+    entry: Arc<Entry>,
+}
 
-    /// Keeps a copy for whoever comes next; nobody comes often to one that is over.
-    fn put_back(&self, id: &Id, copy: &mut Option<Copy>, loaded: Copy) {
-        if loaded.deployment.state.is_terminal() {
-            self.forget(id);
-        } else {
-            *copy = Some(loaded);
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.desk.entries();
+        // Seats are given out and given back under the same lock: with the last one goes what has no copy.
+        drop(std::mem::take(&mut self.entry));
+        let left = entries.get_mut(&self.id).and_then(Arc::get_mut);
+        if left.is_some_and(|entry| entry.copy.get_mut().is_none()) {
+            entries.remove(&self.id);
         }
+    }
+}
+
+/// Keeps a copy for whoever comes next, if the orchestrator comes; a planned one and one that is over are asked for by people alone.
+fn put_back(copy: &mut Option<Copy>, loaded: Copy) {
+    if UNDER_WAY.contains(&loaded.deployment.state) {
+        *copy = Some(loaded);
     }
 }
 
 /// Reads a deployment through the desk.
 pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<R, No> {
-    let entry = app.desk.entry(id);
-    let mut copy = entry.copy.lock().await;
+    let seat = app.desk.seat(id);
+    let mut copy = seat.entry.copy.lock().await;
     let loaded = taken(app, id, &mut copy).await?;
     let result = reading(&loaded);
-    app.desk.put_back(id, &mut copy, loaded);
+    put_back(&mut copy, loaded);
     Ok(result)
 }
 
 /// What a person is answered, and the version that it shows.
 pub type Answered = (DeploymentView, u64);
 
-/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, with the changes that go with
-/// it and the row that remembers its answer.
+/// What a person's command comes with.
+pub struct With<M, R> {
+    /// Refuses versions that the person has not decided on.
+    pub matches: M,
+    /// What changes elsewhere with it.
+    pub beside: Vec<StreamChange>,
+    /// Makes the row that remembers its answer.
+    pub remember: R,
+}
+
+/// Puts a command to a deployment; answers when it is stored. A person's command is decided alone, on the version that `matches`
+/// lets pass, with the changes that go with it and the row that remembers its answer.
 pub async fn put(
     app: &App,
     id: &Id,
     (actor, cause): (Actor, String),
     command: Command,
-    (beside, remember): (Vec<StreamChange>, impl Fn(&DeploymentView, Millis) -> Option<IdempotencyRow>),
+    With { matches, beside, remember }: With<
+        impl Fn(u64) -> Result<(), Refusal>,
+        impl Fn(&DeploymentView, Millis) -> Option<IdempotencyRow>,
+    >,
 ) -> Result<Answered, No> {
-    let entry = app.desk.entry(id);
-    let mut copy = entry.copy.lock().await;
+    let seat = app.desk.seat(id);
+    let mut copy = seat.entry.copy.lock().await;
     let mut tries = 0;
     loop {
         let mut loaded = taken(app, id, &mut copy).await?;
@@ -131,10 +166,12 @@ pub async fn put(
             },
             _ => Ok(()),
         };
-        let events = match here.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
+        // Nobody else decides while the copy is held, and after a lost race it is compared again.
+        let may_be = matches(loaded.version).and(here);
+        let events = match may_be.and_then(|()| loaded.deployment.decide(&loaded.plan, &command, now_ms)) {
             Ok(events) => events,
             Err(refusal) => {
-                app.desk.put_back(id, &mut copy, loaded);
+                put_back(&mut copy, loaded);
                 return Err(refusal.into());
             }
         };
@@ -142,14 +179,16 @@ pub async fn put(
         let answer = view::of(app, &loaded.deployment, &loaded.plan).await?;
         if events.is_empty() && beside.is_empty() {
             let version = loaded.version;
-            app.desk.put_back(id, &mut copy, loaded);
+            put_back(&mut copy, loaded);
             return Ok((answer, version));
         }
         let context = (actor.clone(), cause.clone(), now_ms);
-        match commit(app, &mut loaded, (&events, remember(&answer, now_ms), beside.clone()), context).await {
+        let idempotency = remember(&answer, now_ms);
+        let happened = Happened { events: &events, origins: Vec::new(), idempotency, others: beside.clone() };
+        match commit(app, &mut loaded, happened, context).await {
             Ok(()) => {
                 let version = loaded.version;
-                app.desk.put_back(id, &mut copy, loaded);
+                put_back(&mut copy, loaded);
                 return Ok((answer, version));
             }
             // What goes with it was decided by the caller: only they can decide it again.
@@ -168,28 +207,21 @@ fn back_rejected(id: &Id, what: &str) -> Refusal {
 async fn taken(app: &App, id: &Id, copy: &mut Option<Copy>) -> Result<Copy, No> {
     match copy.take() {
         Some(loaded) => Ok(loaded),
-        None => match load(app, id).await {
-            Ok(loaded) => Ok(loaded),
-            Err(no) => {
-                // What is not there must not be remembered, or asking for it would fill the memory.
-                app.desk.forget(id);
-                Err(no)
-            }
-        },
+        None => load(app, id).await,
     }
 }
 
 /// Puts an agent's report or a probe's reading on the pile; answers when it is stored or found to be no news.
 pub async fn pile(app: &App, id: &Id, (actor, cause): (Actor, String), command: Command) -> Result<(), No> {
-    let entry = app.desk.entry(id);
-    let (answer, mut answered) = oneshot::channel();
-    entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, actor, cause, answer });
+    let seat = app.desk.seat(id);
+    let (origin, (answer, mut answered)) = (Origin { actor, cause }, oneshot::channel());
+    seat.entry.pile.lock().unwrap_or_else(PoisonError::into_inner).push(Pending { command, origin, answer });
     // Whoever comes to hold the copy works the whole pile off; often that is somebody before us.
-    let mut copy = entry.copy.lock().await;
+    let mut copy = seat.entry.copy.lock().await;
     loop {
         match answered.try_recv() {
             Ok(answer) => return answer,
-            Err(oneshot::error::TryRecvError::Empty) => work_off(app, id, &entry, &mut copy).await,
+            Err(oneshot::error::TryRecvError::Empty) => work_off(app, id, &seat.entry, &mut copy).await,
             // Whoever had taken it up was called off in the middle; whether it is stored shows when it is sent again.
             Err(oneshot::error::TryRecvError::Closed) => {
                 let what = "the report was being taken in when the server was called off";
@@ -234,41 +266,42 @@ async fn work_off(app: &App, id: &Id, entry: &Entry, copy: &mut Option<Copy>) {
 async fn decide_batch(app: &App, id: &Id, batch: &[Pending], copy: &mut Option<Copy>) -> Result<HashMap<usize, Refusal>, No> {
     let mut loaded = taken(app, id, copy).await?;
     let now_ms = app.now_ms();
-    let (mut refusals, mut happened, mut reports) = (HashMap::new(), Vec::new(), Vec::new());
+    let (mut refusals, mut happened, mut origins, mut reports) = (HashMap::new(), Vec::new(), Vec::new(), Vec::new());
     for (index, pending) in batch.iter().enumerate() {
         match loaded.deployment.decide(&loaded.plan, &pending.command, now_ms) {
             Ok(events) => {
                 events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
+                origins.extend(events.iter().map(|_| pending.origin.clone()));
                 happened.extend(events);
             }
             Err(refusal) => drop(refusals.insert(index, refusal)),
         }
         if let Command::Report(report) = &pending.command {
-            reports.push(report.as_ref());
+            reports.push((report.as_ref(), &pending.origin));
         }
     }
     let attested = attested(app, &reports, now_ms).await?;
     let closings = closings(app, &reports, now_ms).await?;
     if happened.is_empty() && attested.is_empty() && closings.is_empty() {
-        app.desk.put_back(id, copy, loaded);
+        put_back(copy, loaded);
         return Ok(refusals);
     }
-    let (actor, cause) = match batch {
-        [one] => (one.actor.clone(), one.cause.clone()),
-        // Each event names its target; the batch as a whole was taken in by the server.
-        several => (SYSTEM, format!("{} reports and readings", several.len())),
-    };
+    // Each event keeps who and what led to it; the taking in of the whole is the server's.
+    let context = (SYSTEM, format!("{} reports and readings", batch.len()), now_ms);
     let others = attested.into_iter().chain(closing(&loaded, closings)).collect();
-    commit(app, &mut loaded, (&happened, None, others), (actor, cause, now_ms)).await?;
-    app.desk.put_back(id, copy, loaded);
+    commit(app, &mut loaded, Happened { events: &happened, origins, idempotency: None, others }, context).await?;
+    put_back(copy, loaded);
     Ok(refusals)
 }
 
+/// A report, and who sent it.
+type Sent<'a> = (&'a Report, &'a Origin);
+
 /// Orders whose agent has told the end of them: they close whatever the report means to the deployment by now, or the agent would
 /// be told to end them for ever.
-async fn closings(app: &App, reports: &[&Report], now_ms: Millis) -> Result<Vec<OrderRow>, No> {
+async fn closings(app: &App, reports: &[Sent<'_>], now_ms: Millis) -> Result<Vec<OrderRow>, No> {
     let mut rows = Vec::new();
-    for report in reports.iter().filter(|report| report.outcome.is_final()) {
+    for (report, _) in reports.iter().filter(|(report, _)| report.outcome.is_final()) {
         let found = app.store.order(&report.attempt).await?.filter(|row| row.state != OrderState::Closed);
         rows.extend(found.map(|row| OrderRow { state: OrderState::Closed, changed_at_ms: now_ms, ..row }));
     }
@@ -290,32 +323,43 @@ fn closing(loaded: &Copy, orders: Vec<OrderRow>) -> Option<StreamChange> {
 }
 
 /// What the reporting targets attest, where it is news.
-async fn attested(app: &App, reports: &[&Report], now_ms: Millis) -> Result<Vec<StreamChange>, No> {
-    let news: BTreeMap<String, &Report> = reports
+async fn attested(app: &App, reports: &[Sent<'_>], now_ms: Millis) -> Result<Vec<StreamChange>, No> {
+    let news: BTreeMap<String, Sent<'_>> = reports
         .iter()
-        .filter(|report| report.outcome.is_final())
-        .filter_map(|report| Some((report.attempt.split(':').nth(1)?.to_owned(), *report)))
+        .filter(|(report, _)| report.outcome.is_final())
+        .filter_map(|sent| Some((sent.0.attempt.split(':').nth(1)?.to_owned(), *sent)))
         .collect();
     let ids: Vec<String> = news.keys().cloned().collect();
     let found = app.store.load_many::<TargetRecord>(&ids).await?;
     let change = |found: &tidegate_store::Stored<TargetRecord>| {
-        let report = news.get(found.value.target.name.as_str())?;
-        crate::estate::service::attest(found, &report.attested, now_ms)
+        let (report, origin) = news.get(found.value.target.name.as_str())?;
+        let mut change = crate::estate::service::attest(found, &report.attested, now_ms)?;
+        change.events.iter_mut().for_each(|event| event.origin = Some((*origin).clone()));
+        Some(change)
     };
     Ok(found.iter().filter_map(change).collect())
 }
 
-type Happened<'a> = (&'a [Event], Option<IdempotencyRow>, Vec<StreamChange>);
+/// What a commit of a deployment is made of.
+struct Happened<'a> {
+    events: &'a [Event],
+    /// What led to each of the events; empty if that is the same for all of them.
+    origins: Vec<Origin>,
+    idempotency: Option<IdempotencyRow>,
+    others: Vec<StreamChange>,
+}
 
 async fn commit(
     app: &App,
     loaded: &mut Copy,
-    (events, idempotency, others): Happened<'_>,
+    Happened { events, origins, idempotency, others }: Happened<'_>,
     (actor, cause, at_ms): (Actor, String, Millis),
 ) -> Result<(), CommitError> {
     let mut changes = others;
     if !events.is_empty() {
-        changes.push(consequence::own(loaded.version, events, (&loaded.deployment, &loaded.plan), at_ms));
+        let mut own = consequence::own(loaded.version, events, (&loaded.deployment, &loaded.plan), at_ms);
+        own.events.iter_mut().zip(origins).for_each(|(event, origin)| event.origin = Some(origin));
+        changes.push(own);
         let elsewhere = consequence::elsewhere(app, &loaded.deployment, &loaded.plan, events).await;
         changes.extend(elsewhere.map_err(|no| fault(&no))?);
     }
@@ -330,10 +374,10 @@ fn fault(no: &No) -> CommitError {
 
 /// Looks at a deployment and does what is due, until nothing is.
 pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
-    let entry = app.desk.entry(id);
+    let seat = app.desk.seat(id);
     let mut tries = 0;
     loop {
-        let mut copy = entry.copy.lock().await;
+        let mut copy = seat.entry.copy.lock().await;
         let mut loaded = taken(app, id, &mut copy).await?;
         let gathered = facts::gather(app, &loaded.deployment, &loaded.plan).await?;
         let now_ms = app.now_ms();
@@ -348,19 +392,17 @@ pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
             back_rejected: gathered.back_rejected.as_deref(),
         };
         match loaded.deployment.advance(&loaded.plan, &evidence, now_ms) {
-            Next::Over => {
-                app.desk.forget(id);
-                return Ok(Looked::Over);
-            }
+            Next::Over => return Ok(Looked::Over),
             Next::Wait(waiting) => {
                 loaded.deployment.note_waiting(&waiting.on, waiting.until_ms, now_ms);
-                *copy = Some(loaded);
+                put_back(&mut copy, loaded);
                 return Ok(Looked::Wait(waiting.look_at_ms.or(waiting.until_ms)));
             }
             Next::Do(events) => {
                 events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
-                match commit(app, &mut loaded, (&events, None, Vec::new()), (SYSTEM, "orchestrator".into(), now_ms)).await {
-                    Ok(()) => *copy = Some(loaded),
+                let happened = Happened { events: &events, origins: Vec::new(), idempotency: None, others: Vec::new() };
+                match commit(app, &mut loaded, happened, (SYSTEM, "orchestrator".into(), now_ms)).await {
+                    Ok(()) => put_back(&mut copy, loaded),
                     Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,
                     Err(error) => return Err(error.into()),
                 }

@@ -223,8 +223,6 @@ async fn permitted(app: &App, act: &Act, id: &Id, permission: Permission) -> Res
     let found = crate::list::one::<Deployment>(app, &act.caller, id.as_str()).await?;
     let about = About { application: Some(&found.value.application), environment: Some(&found.value.environment) };
     act.caller.require(permission, about)?;
-    // A start names the version it has looked at; while it is under way the reports of targets move it on by the second.
-    act.matches(found.version)?;
     Ok(found.value)
 }
 
@@ -243,7 +241,8 @@ async fn put_beside(
     }
     let context = (act.caller.actor(), act.cause.clone());
     let remember = |answer: &DeploymentView, now_ms| act.remember(answer, now_ms);
-    let (answer, version) = desk::put(app, id, context, command, (beside, remember)).await?;
+    let with = desk::With { matches: |version| act.matches(version), beside, remember };
+    let (answer, version) = desk::put(app, id, context, command, with).await?;
     act.show(version);
     Ok(answer)
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use tidegate_api::view::{DeploymentDetail, DeploymentView, GateState, GateView};
 use tidegate_domain::Id;
 use tidegate_domain::deployment::plan::Plan;
-use tidegate_domain::deployment::rollout::{Deployment, Phase, Side, State, TargetProgress, gate_key};
-use tidegate_domain::gate::{self, Gate, Verdict};
+use tidegate_domain::deployment::rollout::{Deployment, Side, State, TargetProgress, gate_key};
+use tidegate_domain::gate::{Gate, Verdict};
 
 use super::{desk, facts};
 use crate::app::App;
@@ -61,21 +61,21 @@ fn gates(deployment: &Deployment, plan: &Plan, now_ms: i64) -> Vec<GateView> {
         for (side, gates) in sides {
             for (index, gate) in gates.iter().enumerate() {
                 let key = gate_key(wave as u32, side, index);
-                views.push(gate_view(deployment, (wave as u32, key), gate, now_ms));
+                views.push(gate_view((deployment, plan), (wave as u32, key), gate, now_ms));
             }
         }
     }
     views
 }
 
-fn gate_view(deployment: &Deployment, (wave, key): (u32, String), gate: &Gate, now_ms: i64) -> GateView {
+fn gate_view((deployment, plan): (&Deployment, &Plan), (wave, key): (u32, String), gate: &Gate, now_ms: i64) -> GateView {
     let progress = deployment.gates.get(&key);
     let (state, sentence, until_ms) = match progress {
         None => (GateState::Pending, String::new(), None),
         Some(progress) => match &progress.outcome {
             Some(outcome) if outcome.passed => (GateState::Passed, outcome.sentence.clone(), None),
             Some(outcome) => (GateState::Failed, outcome.sentence.clone(), None),
-            None => asking(deployment, progress, gate, now_ms),
+            None => asking((deployment, plan), &key, gate, now_ms),
         },
     };
     GateView {
@@ -95,22 +95,9 @@ fn gate_view(deployment: &Deployment, (wave, key): (u32, String), gate: &Gate, n
 
 type Asking = (GateState, String, Option<i64>);
 
-fn asking(
-    deployment: &Deployment,
-    progress: &tidegate_domain::deployment::rollout::GateProgress,
-    gate: &Gate,
-    now_ms: i64,
-) -> Asking {
-    if deployment.state.is_terminal() || deployment.phase == Phase::Targets {
-        return (GateState::Pending, "its turn was cut short".into(), None);
-    }
-    let samples = deployment.gates.values().flat_map(|gate| &gate.measurements).map(|it| it.samples).max().unwrap_or(0);
-    let evidence = gate::Evidence {
-        since_ms: progress.since_ms,
-        approvals: &progress.approvals,
-        measurements: &progress.measurements,
-        samples,
-    };
+fn asking((deployment, plan): (&Deployment, &Plan), key: &str, gate: &Gate, now_ms: i64) -> Asking {
+    let evidence = deployment.evidence_for(plan, key).filter(|_| !deployment.state.is_terminal());
+    let Some(evidence) = evidence else { return (GateState::Pending, "its turn was cut short".into(), None) };
     match gate.verdict(&evidence, now_ms) {
         Verdict::Pass(sentence) => (GateState::Asking, format!("would pass: {sentence}"), None),
         Verdict::Fail(sentence) => (GateState::Asking, sentence, None),

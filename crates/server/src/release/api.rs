@@ -5,7 +5,6 @@ use std::sync::Arc;
 use tidegate_api::request::{ListQuery, MeetCriterion, NameChange, Nothing, WithReason, WriteRelease};
 use tidegate_api::view::{Page, Versioned};
 use tidegate_domain::access::Permission;
-use tidegate_domain::change::Change;
 use tidegate_domain::release::{Command, Release};
 
 use super::service;
@@ -70,9 +69,7 @@ async fn complete_phase(app: Arc<App>, act: Act, input: Input<Nothing>) -> Answe
 }
 
 async fn add_change(app: Arc<App>, act: Act, input: Input<NameChange>) -> Answer {
-    list::one::<Change>(&app, &act.caller, input.body.change.as_str()).await?;
-    let command = Command::AddChange { change: input.body.change.clone() };
-    put(app, act, input, command).await
+    Ok(versioned(service::take_in(&app, &act, &input.id("id")?, &input.body.change).await?))
 }
 
 async fn evaluate(app: Arc<App>, act: Act, input: Input<WithReason>) -> Answer {

@@ -12,6 +12,7 @@ use tidegate_store::{Stored, StreamChange};
 use crate::app::{App, stream_change};
 use crate::bounds;
 use crate::door::Act;
+use crate::list;
 use crate::problem::No;
 use crate::secret;
 
@@ -73,13 +74,24 @@ pub async fn command(app: &App, act: &Act, id: &Id, command: impl Fn(&Release) -
 /// Takes a new change into a release's scope: the change of the release's stream, to be stored together with the new one.
 pub async fn taking_in(app: &App, act: &Act, id: &Id, change: &Change) -> Result<Option<StreamChange>, No> {
     let found = app.need::<Release>(id).await?;
-    let command = Command::AddChange { change: change.id.clone() };
-    if found.value.application != change.content.application {
-        let what = format!("release {id} is one of {}", found.value.application);
+    let (events, value) = taken_in(act, &found.value, change, app.now_ms())?;
+    Ok((!events.is_empty()).then(|| stream_change(found.version, &events, &value)))
+}
+
+/// Takes a change that is there into a release's scope.
+pub async fn take_in(app: &App, act: &Act, id: &Id, change: &Id) -> Result<Stored<Release>, No> {
+    let change = list::one::<Change>(app, &act.caller, change.as_str()).await?.value;
+    app.edit::<Release, Event>(act, id, |release, now_ms| taken_in(act, release, &change, now_ms)).await
+}
+
+/// What taking a change in leads to, new or not; if the asker may write that change, and it is one of the release's application.
+fn taken_in(act: &Act, release: &Release, change: &Change, now_ms: Millis) -> Result<(Vec<Event>, Release), No> {
+    crate::change::service::require(act, Permission::WriteChange, &change.content)?;
+    if release.application != change.content.application {
+        let what = format!("release {} is one of {}", release.id, release.application);
         return Err(Refusal::new(Code::Malformed, what, "name a release of the change's application").at("release").into());
     }
-    let (events, value) = decided(act, &found.value, &command, app.now_ms())?;
-    Ok((!events.is_empty()).then(|| stream_change(found.version, &events, &value)))
+    decided(act, release, &Command::AddChange { change: change.id.clone() }, now_ms)
 }
 
 /// What a command leads to, and the release as it leaves it; if the asker may.

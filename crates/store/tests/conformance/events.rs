@@ -3,7 +3,7 @@
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tidegate_domain::canonical;
-use tidegate_domain::event::{Actor, NewEvent, Noun, Stream};
+use tidegate_domain::event::{Actor, NewEvent, Noun, Origin, Stream};
 use tidegate_store::{EventRow, StreamChange};
 
 use crate::world::{World, change, made, name, stream};
@@ -32,9 +32,13 @@ pub async fn events_are_read_by_position_by_stream_and_backwards(world: &World) 
 
 pub async fn the_chain_of_hashes_is_as_documented(world: &World) {
     let store = &world.store;
-    let event = |number: u64| NewEvent { kind: "moved".to_owned(), body: json!({"z": number, "a": {"ü": "\"\n"}}) };
+    let event =
+        |number: u64| NewEvent { kind: "moved".to_owned(), body: json!({"z": number, "a": {"ü": "\"\n"}}), origin: None };
     made(store, vec![StreamChange { events: vec![event(1), event(2)], ..change("A", 0, &[]) }]).await;
-    made(store, vec![StreamChange { events: vec![event(3)], ..change("A", 2, &[]) }]).await;
+    // An event with an origin of its own, between two that have the commit's.
+    let origin = Origin { actor: Actor::Agent(name("t-01")), cause: "report 7".to_owned() };
+    let own = NewEvent { origin: Some(origin), ..event(4) };
+    made(store, vec![StreamChange { events: vec![event(3), own, event(5)], ..change("A", 2, &[]) }]).await;
     let mut previous = "0".repeat(64);
     for event in store.events_of(&stream("A"), 0, 10).await.expect("they are read") {
         let body: serde_json::Value = serde_json::from_str(&event.body).expect("it is JSON");
@@ -43,8 +47,14 @@ pub async fn the_chain_of_hashes_is_as_documented(world: &World) {
             "stream": event.stream.to_string(), "version": event.version, "kind": event.kind, "actor": event.actor,
             "cause": event.cause, "at_ms": event.at_ms, "body": body, "previous": previous,
         });
+        let told = (event.actor.to_string(), event.cause.as_str());
+        let expected =
+            if event.version == 4 { ("agent:t-01".to_owned(), "report 7") } else { ("person:ada".to_owned(), "request 1") };
+        assert_eq!(told, expected, "version {}", event.version);
         assert_eq!(event.previous, previous);
         assert_eq!(event.hash, hex::encode(Sha256::digest(canonical::text(&whole))));
         previous = event.hash;
     }
+    let verified = store.verify().await.expect("a walk");
+    assert_eq!((verified.events, verified.broken), (5, None));
 }

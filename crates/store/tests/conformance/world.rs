@@ -136,7 +136,7 @@ pub fn stream(id: &str) -> Stream {
 }
 
 pub fn event(kind: &str) -> NewEvent {
-    NewEvent { kind: kind.to_owned(), body: json!({"what": kind}) }
+    NewEvent { kind: kind.to_owned(), body: json!({"what": kind}), origin: None }
 }
 
 /// A change of `id` from `expected_version` by one event for each of `kinds`.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use tidegate_api::agent as wire;
 use tidegate_domain::Name;
@@ -63,18 +65,60 @@ async fn a_session_needs_the_key_and_a_fresh_challenge() {
     let stranger = WireAgent::new(&server.admin.base, &name("t-01"), 9);
     let challenge = stranger.challenge().await;
     assert_eq!(stranger.answer_challenge(&challenge).await.refused(), "401 not_signed_in", "another key");
+    one.answer_challenge(&challenge).await.good();
     assert_eq!(one.answer_challenge(&challenge).await.refused(), "401 not_signed_in", "a challenge is good once");
+    let (earlier, later) = (one.challenge().await, one.challenge().await);
+    one.answer_challenge(&later).await.good();
+    assert_eq!(one.answer_challenge(&earlier).await.refused(), "401 not_signed_in", "one from before the last that was answered");
     let of_one = one.challenge().await;
     assert_eq!(two.answer_challenge(&of_one).await.refused(), "401 not_signed_in", "a challenge of another target");
     let late = one.challenge().await;
     server.pass_ms(60_000);
     assert_eq!(one.answer_challenge(&late).await.refused(), "401 not_signed_in", "a late answer");
     let good = one.challenge().await;
+    for tampered in tampered(&good) {
+        assert_eq!(one.answer_challenge(&tampered).await.refused(), "401 not_signed_in", "{tampered}");
+    }
     one.answer_challenge(&good).await.good();
     assert_eq!(one.answer_challenge(&good).await.refused(), "401 not_signed_in", "a replayed one");
     let unknown = WireAgent::new(&server.admin.base, &name("t-99"), 1);
     let challenge = unknown.challenge().await;
     assert_eq!(unknown.answer_challenge(&challenge).await.refused(), "401 not_signed_in", "no such target");
+    server.running.stop().await;
+}
+
+/// A challenge with each of its bytes changed, without its end, with more at its end, and things that are none.
+fn tampered(challenge: &str) -> Vec<String> {
+    let bytes = BASE64.decode(challenge).expect("standard base64");
+    let changed = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1;
+        BASE64.encode(bytes)
+    };
+    let mut all: Vec<String> = (0..bytes.len()).map(changed).collect();
+    all.extend([&bytes[..bytes.len() - 1], &bytes[..16], &bytes[..3], &[]].map(|some| BASE64.encode(some)));
+    all.extend([BASE64.encode([bytes.as_slice(), b"x"].concat()), format!("{challenge}="), "not base64".to_owned()]);
+    all
+}
+
+/// More than any table of challenges would hold.
+const HELLOS: usize = 60_000;
+
+#[tokio::test]
+async fn sixty_thousand_hellos_of_nobody_keep_no_agent_out() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::at_rest(folder.path()).await;
+    Estate::define(&server.admin, 2).await;
+    let (one, _) = enrolled(&server.admin, "t-01", 1).await;
+    let early = one.challenge().await;
+    let targets = [name("t-01"), name("t-02"), name("nobody")];
+    // What the door does, without the minute that so many requests take.
+    for target in targets.iter().cycle().take(HELLOS) {
+        assert!(!server.running.app.sessions.challenge(target, server.now_ms()).is_empty());
+    }
+    let late = one.challenge().await;
+    one.answer_challenge(&early).await.good();
+    one.answer_challenge(&late).await.good();
     server.running.stop().await;
 }
 
@@ -164,6 +208,70 @@ async fn meddle(server: &TestServer, (one, two): (&WireAgent, &WireAgent), order
     assert_eq!(states["targets"][0]["state"], "ordered", "{}", states["targets"][0]);
     let attested = server.admin.get("/targets/t-01").await.good();
     assert!(server.admin.events().await <= before + 1, "{attested}");
+}
+
+/// A step as reported, with some fields changed.
+fn step(index: u64, name: &str, more: Value) -> Value {
+    let mut step = json!({"index": index, "component": "shop", "name": name, "state": "succeeded", "exit_code": null,
+        "took_ms": 1, "detail": null});
+    for (field, value) in more.as_object().expect("fields") {
+        step[field] = value.clone();
+    }
+    step
+}
+
+/// Reports that say more than the order of the two steps `unpack` and `switch` can lead to, and what each is refused with.
+fn hostile() -> Vec<(&'static str, Value, &'static str)> {
+    let attests = |count: usize| {
+        let one =
+            |number| (format!("c-{number}"), json!({"version": "1", "digest": format!("sha256:{:064}", 1), "complete": true}));
+        (0..count).map(one).collect::<serde_json::Map<_, _>>()
+    };
+    let (unpack, switch) = (|| step(0, "unpack", json!({})), || step(1, "switch", json!({})));
+    let long = "x".repeat(4_001);
+    vec![
+        ("steps", json!(vec![unpack(); 5_000]), "413 too_large"),
+        ("steps", json!([unpack(), unpack()]), "400 out_of_range"),
+        ("steps", json!([switch(), unpack()]), "400 out_of_range"),
+        ("steps", json!([unpack(), step(2, "switch", json!({}))]), "400 out_of_range"),
+        ("steps", json!([step(u64::MAX, "unpack", json!({}))]), "400 out_of_range"),
+        ("steps", json!([step(0, &long, json!({}))]), "400 out_of_range"),
+        ("steps", json!([step(0, "unpack", json!({"component": "other"}))]), "400 out_of_range"),
+        ("steps", json!([step(0, "unpack", json!({"detail": long}))]), "413 too_large"),
+        ("detail", json!(long), "413 too_large"),
+        ("attested", Value::Object(attests(1_001)), "413 too_large"),
+        (
+            "attested",
+            json!({"shop": {"version": "1".repeat(65), "digest": format!("sha256:{:064}", 1), "complete": true}}),
+            "400 version_invalid",
+        ),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_says_no_more_than_its_order_can_lead_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let estate = Estate::define(&server.admin, 1).await;
+    let (one, key) = enrolled(&server.admin, "t-01", 1).await;
+    estate.bring("1.0").await;
+    let id = estate.deploy("1.0", json!({})).await;
+    let order = one.poll(&key, &[], 30).await.orders.remove(0);
+    let before = server.admin.events().await;
+    for (number, (field, value, refused)) in hostile().into_iter().enumerate() {
+        let mut body = report(&order, Outcome::Failed);
+        body[field] = value;
+        assert_eq!(one.post(wire::REPORT, &body).await.refused(), refused, "case {number}: {field}");
+    }
+    assert_eq!(server.admin.events().await, before);
+    let mut good = report(&order, Outcome::Healthy);
+    // As an agent that has another application's components, and was told to begin at the second step.
+    good["attested"]["till"] = good["attested"]["shop"].clone();
+    good["steps"] = json!([step(1, "switch", json!({"detail": "x".repeat(4_000)}))]);
+    assert_eq!(one.post(wire::REPORT, &good).await.status.as_u16(), 204);
+    let shown = server.admin.get(&format!("/deployments/{id}")).await.good();
+    assert_eq!((&shown["targets"][0]["state"], &shown["targets"][0]["steps"][0]["name"]), (&json!("healthy"), &json!("switch")));
+    server.running.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,7 +8,7 @@ use tidegate_domain::access::Role;
 use tidegate_testkit::{Answer, Api};
 
 use crate::openapi::operations;
-use crate::stage::Stage;
+use crate::stage::{Stage, content};
 
 /// A scope and the letter that stands for it in the table.
 const SCOPES: [(char, &str); 5] = [
@@ -199,6 +199,38 @@ fn head() -> String {
         "needs",
         roles.join(" ")
     )
+}
+
+#[tokio::test]
+async fn a_change_comes_into_a_release_only_with_whoever_may_write_both() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::set(folder.path()).await;
+    let admin = &stage.server.admin;
+    let (mut content, hers) = (content("of the books"), content("hers"));
+    content["application"] = json!("books");
+    let foreign = admin.post("/changes", &json!({"content": content})).await.good()["value"]["id"].clone();
+    let own = stage.thing("change");
+    let sees_all = json!({"role": "viewer", "scope": "all"});
+    let writes = |application: &str| json!([sees_all, {"role": "developer", "scope": {"application": application}}]);
+    let dora = stage.server.person("dora", writes("shop")).await;
+    let boris = stage.server.person("boris", writes("books")).await;
+    let before = admin.events().await;
+    let path = format!("/releases/{}/changes", stage.thing("release"));
+    let take_in = async |api: &Api, change: &Value| api.post(&path, &json!({"change": change})).await;
+    assert_eq!(take_in(&dora, &foreign).await.refused(), "403 permission_denied", "a change that she may not write");
+    assert_eq!(take_in(&boris, &json!(own)).await.refused(), "403 permission_denied", "neither his");
+    assert_eq!(take_in(&boris, &foreign).await.refused(), "400 malformed", "a change of another application");
+    assert_eq!(take_in(admin, &foreign).await.refused(), "400 malformed");
+    assert_eq!(admin.events().await, before);
+    assert_eq!(take_in(&dora, &json!(own)).await.good()["value"]["changes"], json!([own]));
+    // Writing a change into the release is the same question.
+    let write = async |api: &Api, content: &Value| {
+        api.post("/changes", &json!({"content": content, "release": stage.thing("release")})).await
+    };
+    assert_eq!(write(&boris, &content).await.refused(), "400 malformed");
+    assert_eq!(write(&dora, &content).await.refused(), "403 permission_denied");
+    write(&dora, &hers).await.good();
+    stage.server.running.stop().await;
 }
 
 trait Carries {

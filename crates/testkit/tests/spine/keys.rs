@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Api, Estate, TestServer, on_postgres};
+use tidegate_testkit::{Answer, Api, Estate, TestServer, on_postgres};
 
 use crate::stage::content;
 
@@ -34,6 +34,7 @@ on_both! {
     two_at_the_same_moment_have_one_effect,
     an_answer_with_a_secret_is_given_once,
     a_decision_on_an_old_version_is_refused,
+    of_two_decisions_on_one_version_one_is_made,
     pages_have_no_hole_and_no_repeat_while_things_come,
     lists_are_filtered_and_ordered,
 }
@@ -174,6 +175,37 @@ async fn a_decision_on_an_old_version_is_refused(server: &TestServer) {
     assert_eq!(attached.headers["etag"], "\"2\"", "{}", attached.body);
     let request = admin.request(reqwest::Method::POST, &format!("{deployment}/stop")).header("if-match", "\"1\"");
     assert_eq!(admin.send(request.json(&json!({"reason": "x"}))).await.refused(), "412 stale_version");
+}
+
+const ROUNDS: usize = 40;
+
+async fn of_two_decisions_on_one_version_one_is_made(server: &TestServer) {
+    let admin = &server.admin;
+    let estate = Estate::define(admin, 1).await;
+    estate.bring("1.0").await;
+    let mut changes = Vec::new();
+    for title in ["one", "two", "three"] {
+        changes.push(id(&write(admin, title).await).to_owned());
+    }
+    let planned = estate.plan("1.0", json!({})).await.good();
+    let path = format!("/deployments/{}", planned["deployment"]["id"].as_str().expect("an id"));
+    for round in 0..ROUNDS {
+        let seen = admin.get(&path).await;
+        let attached = seen.body["deployment"]["change"].as_str().unwrap_or_default().to_owned();
+        let etag = &seen.headers["etag"];
+        let attach = |change: &String| {
+            let request = admin.request(reqwest::Method::POST, &format!("{path}/change")).header("if-match", etag);
+            admin.send(request.json(&json!({"change": change})))
+        };
+        let two = changes.iter().filter(|change| **change != attached).take(2).map(attach);
+        let mut told: Vec<String> = futures_util::future::join_all(two).await.iter().map(told).collect();
+        told.sort();
+        assert_eq!(told, ["200", "412 stale_version"], "round {round}");
+    }
+}
+
+fn told(answer: &Answer) -> String {
+    if answer.status.is_success() { answer.status.as_u16().to_string() } else { answer.refused() }
 }
 
 async fn pages_have_no_hole_and_no_repeat_while_things_come(server: &TestServer) {

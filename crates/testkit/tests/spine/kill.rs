@@ -119,7 +119,8 @@ async fn approve(app: &App, stage: &Stage) -> Result<(), tidegate_server::No> {
     use tidegate_server::deployment::desk;
     let by = Name::parse("ada").expect("a name");
     let yes = Command::ApproveGate { gate: "0.after.0".into(), by: by.clone() };
-    desk::put(app, &stage.deployment, (Actor::Person(by), "test".into()), yes, (Vec::new(), |_, _| None)).await.map(|_| ())
+    let with = desk::With { matches: |_| Ok(()), beside: Vec::new(), remember: |_: &_, _| None };
+    desk::put(app, &stage.deployment, (Actor::Person(by), "test".into()), yes, with).await.map(|_| ())
 }
 
 /// The end of a run, as far as it must always be the same.
