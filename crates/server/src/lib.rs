@@ -10,6 +10,7 @@ pub mod app;
 mod artifact;
 mod audit;
 mod bounds;
+mod calendar;
 mod change;
 pub mod clock;
 pub mod deployment;

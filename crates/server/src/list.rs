@@ -49,6 +49,8 @@ pub fn request(query: &ListQuery) -> Result<(Filter, PageRequest), Refusal> {
         applications: query.application.iter().cloned().collect(),
         environments: query.environment.iter().cloned().collect(),
         parent: None,
+        from_ms: None,
+        until_ms: None,
         text: query.text.clone().filter(|text| !text.is_empty()),
     };
     Ok((filter, PageRequest { order, after: query.after.clone(), limit }))

@@ -32,6 +32,17 @@ pub struct EventRow {
     pub previous: String,
 }
 
+/// Which events; the default is all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// Of one thing.
+    pub stream: Option<Stream>,
+    /// Of one kind of thing.
+    pub noun: Option<Noun>,
+    /// By one actor.
+    pub actor: Option<Actor>,
+}
+
 macro_rules! select {
     ($rest:literal) => {
         concat!("SELECT position, stream, version, kind, actor, cause, at_ms, body, hash, previous FROM events ", $rest)
@@ -51,19 +62,24 @@ impl Store {
         self.events(sql, vec![Bind::from(stream.to_string()), Bind::Int(number(after_version)), rows_limit(limit)]).await
     }
 
-    /// Events before `position` (without one: from the end), newest first; of one noun, if named.
-    pub async fn events_before(&self, position: Option<u64>, noun: Option<Noun>, limit: u32) -> Result<Vec<EventRow>, Fault> {
-        let before = Bind::Int(position.map_or(i64::MAX, number));
-        match noun {
-            None => {
-                let sql = select!("WHERE position < $1 ORDER BY position DESC LIMIT $2");
-                self.events(sql, vec![before, rows_limit(limit)]).await
-            }
-            Some(noun) => {
-                let sql = select!("WHERE noun = $1 AND position < $2 ORDER BY position DESC LIMIT $3");
-                self.events(sql, vec![Bind::from(noun.as_str()), before, rows_limit(limit)]).await
+    /// Events before `position` (without one: from the end) that `filter` lets through, newest first.
+    pub async fn events_before(&self, position: Option<u64>, filter: &EventFilter, limit: u32) -> Result<Vec<EventRow>, Fault> {
+        let mut sql = select!("WHERE position < $1").to_owned();
+        let mut binds = vec![Bind::Int(position.map_or(i64::MAX, number))];
+        let said = [
+            ("stream", filter.stream.as_ref().map(ToString::to_string)),
+            ("noun", filter.noun.map(|noun| noun.as_str().to_owned())),
+            ("actor", filter.actor.as_ref().map(ToString::to_string)),
+        ];
+        for (column, value) in said {
+            if let Some(value) = value {
+                binds.push(Bind::Text(value));
+                sql.push_str(&format!(" AND {column} = ${}", binds.len()));
             }
         }
+        binds.push(rows_limit(limit));
+        sql.push_str(&format!(" ORDER BY position DESC LIMIT ${}", binds.len()));
+        self.reads().rows(sql, binds).await?.iter().map(event_row).collect()
     }
 
     /// The position of the last event; 0 if there is none.

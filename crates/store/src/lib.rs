@@ -38,9 +38,9 @@ mod writer;
 
 pub use chain::{Broken, Verified};
 pub use commit::{Commit, Committed, IdempotencyRow, RecordRow, StreamChange};
-pub use events::EventRow;
+pub use events::{EventFilter, EventRow};
 pub use fault::{CommitError, Fault};
 pub use logs::{ATTEMPT_LOG_BYTES_MAX, LogChunk, LogSize};
 pub use orders::{OrderRow, OrderState, TargetRow};
-pub use records::{Filter, Index, Order, Page, PageRequest, Record, Stored};
+pub use records::{Filter, Index, Order, Page, PageRequest, Record, Stored, Tick};
 pub use store::Store;

@@ -132,7 +132,7 @@ impl Record for Release {
         let title = format!("{} {}", self.version, self.title);
         // What was rejected is found by that, wherever in its life it is: no path may deploy it.
         let state = if self.rejected.is_some() { "rejected" } else { self.state.as_str() };
-        Index { application: Some(self.application.clone()), ..index(state, self.created_at_ms, &title) }
+        Index { application: Some(self.application.clone()), ..index(state, self.ready_by_ms.unwrap_or(self.created_at_ms), &title) }
     }
 }
 
@@ -181,7 +181,8 @@ impl Record for Deployment {
             parent: self.release.as_ref().map(ToString::to_string),
             ..index(
                 self.state.as_str(),
-                self.created_at_ms,
+                // Where it stands in the calendar.
+                self.started_at_ms.or(self.not_before_ms).unwrap_or(self.created_at_ms),
                 &format!("{} {} to {}", self.application, self.version_line(), self.environment),
             )
         }

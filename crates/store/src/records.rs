@@ -16,6 +16,8 @@ use crate::{Fault, Store};
 const ROWS_MAX: u32 = 10_000;
 /// States that a list is merged from; each has its own range of an index.
 const MERGED_STATES_MAX: usize = 24;
+/// Steps that ticks are counted in at most: two years of hours.
+const TICKS_MAX: Millis = 2 * 366 * 24;
 
 /// A thing that is kept as a record.
 pub trait Record: Serialize + DeserializeOwned {
@@ -68,6 +70,21 @@ pub struct Filter {
     pub parent: Option<String>,
     /// With this text in its id or title, whatever the case.
     pub text: Option<String>,
+    /// With an instant that lists are sorted by from here on.
+    pub from_ms: Option<Millis>,
+    /// And before here.
+    pub until_ms: Option<Millis>,
+}
+
+/// How many records of one state fall into one step of time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tick {
+    /// Where the step begins.
+    pub at_ms: Millis,
+    /// The state.
+    pub state: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// The order of a list.
@@ -155,6 +172,32 @@ impl Store {
         clause.one_of("state", &filter.states);
         let rows = self.reads().rows(clause.sql, clause.binds).await?;
         Ok(rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?)
+    }
+}
+
+impl Store {
+    /// How many records of each state fall into each step of `step_ms` between the two ends of `filter`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::Contradiction`] without both ends, or for more steps than a page of a calendar can have.
+    pub async fn ticks<T: Record>(&self, filter: &Filter, step_ms: Millis) -> Result<Vec<Tick>, Fault> {
+        let ends = filter.from_ms.zip(filter.until_ms).filter(|(from_ms, until_ms)| step_ms > 0 && (until_ms - from_ms) / step_ms <= TICKS_MAX);
+        let Some((from_ms, _)) = ends else {
+            return Err(Fault::Contradiction("ticks are counted between two ends, in few steps".into()));
+        };
+        let mut clause = Clause::new("SELECT (sort_at_ms - ");
+        clause.bind(from_ms);
+        clause.add(") / ");
+        clause.bind(step_ms);
+        clause.add(" AS step, state, COUNT(*) FROM records WHERE noun = ");
+        clause.bind(T::NOUN.as_str());
+        clause.filter(filter);
+        clause.one_of("state", &filter.states);
+        clause.add(" GROUP BY 1, 2 ORDER BY 1, 2");
+        let rows = self.reads().rows(clause.sql, clause.binds).await?;
+        let tick = |row: &Row| Ok(Tick { at_ms: from_ms + row.int(0)? * step_ms, state: row.text(1)?, count: row.count(2)? });
+        rows.iter().map(tick).collect()
     }
 }
 
@@ -258,6 +301,12 @@ impl Clause {
         if let Some(parent) = &filter.parent {
             self.add(" AND parent = ");
             self.bind(parent.as_str());
+        }
+        for (end, sql) in [(filter.from_ms, " AND sort_at_ms >= "), (filter.until_ms, " AND sort_at_ms < ")] {
+            if let Some(at_ms) = end {
+                self.add(sql);
+                self.bind(at_ms);
+            }
         }
         if let Some(text) = filter.text.as_deref().map(str::to_lowercase).filter(|text| !text.is_empty()) {
             let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");

@@ -6,7 +6,10 @@
 use crate::Fault;
 use crate::db::{Bind, Db};
 
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, WHO];
+
+/// What somebody did, newest first: the audit asks for it.
+const WHO: &str = "CREATE INDEX events_by_actor ON events (actor, position);";
 
 const FIRST: &str = "
 -- The last position given out. Its row is locked by whoever writes: see group.rs.

@@ -14,7 +14,7 @@ use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 pub use event::{Event, TargetRecord};
-pub use slot::{Slot, SlotEvent, Verified};
+pub use slot::{Drift, Slot, SlotEvent, Verified};
 
 /// A product or service made of components that are released together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -356,6 +356,29 @@ pub struct TargetState {
     pub attested: BTreeMap<Name, Attested>,
     /// When it last said so.
     pub attested_at_ms: Option<Millis>,
+}
+
+/// How the agent of a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AgentState {
+    /// None has enrolled.
+    Missing,
+    /// It was heard of within two long polls.
+    InTouch,
+    /// It was not.
+    Silent,
+}
+
+impl AgentState {
+    /// How an agent is that was last heard of then.
+    pub fn of(state: &TargetState, heard_at_ms: Option<Millis>, now_ms: Millis) -> AgentState {
+        const IN_TOUCH_MS: Millis = 2 * 1_000 * limits::POLL_SECONDS as Millis + 15_000;
+        match (&state.agent_key, heard_at_ms) {
+            (None, _) => AgentState::Missing,
+            (Some(_), Some(at_ms)) if now_ms - at_ms < IN_TOUCH_MS => AgentState::InTouch,
+            (Some(_), _) => AgentState::Silent,
+        }
+    }
 }
 
 impl Component {

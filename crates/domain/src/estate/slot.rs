@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Millis;
 use crate::deployment::plan::Package;
+use crate::estate::Attested;
 use crate::ids::{Digest, Id, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
@@ -41,6 +42,29 @@ pub struct Verified {
     pub digest: Digest,
     /// When it was last.
     pub at_ms: Millis,
+}
+
+/// A component of a target that is not as it was verified in its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drift {
+    /// Which component.
+    pub component: Name,
+    /// What the target says it has.
+    pub found: Attested,
+    /// What was last verified.
+    pub verified: Version,
+}
+
+impl Drift {
+    /// In words: `api 1.0, verified 1.1`.
+    pub fn sentence(&self) -> String {
+        let (component, version) = (&self.component, &self.found.version);
+        match (self.found.complete, self.found.version == self.verified) {
+            (false, _) => format!("{component} {version} is incomplete"),
+            (true, false) => format!("{component} {version}, verified {}", self.verified),
+            (true, true) => format!("{component} {version} with other bytes than verified"),
+        }
+    }
 }
 
 /// An event in the stream of a slot.
@@ -144,6 +168,19 @@ impl Slot {
         Some(&found.deployment)
     }
 
+    /// Where a target differs from what was last verified here; what a deployment at work is changing is not drift.
+    pub fn drift(&self, attested: &BTreeMap<Name, Attested>) -> Vec<Drift> {
+        if self.holder.is_some() {
+            return Vec::new();
+        }
+        let differs = |(component, verified): (&Name, &Verified)| {
+            let found = attested.get(component)?;
+            let same = found.complete && found.version == verified.version && found.digest == verified.digest;
+            (!same).then(|| Drift { component: component.clone(), found: found.clone(), verified: verified.version.clone() })
+        };
+        self.newest().filter_map(differs).collect()
+    }
+
     /// The version of each component that was last verified here.
     pub fn newest(&self) -> impl Iterator<Item = (&Name, &Verified)> {
         self.verified.iter().filter_map(|(component, versions)| Some((component, versions.first()?)))
@@ -221,6 +258,23 @@ mod tests {
         assert_eq!(back(&slot, &["api", "web"], &["DEP-2"]), "api 1.0, web 1.0");
         assert_eq!(back(&slot, &["api", "web"], &["DEP-1"]), "api 2.0");
         assert_eq!(back(&slot, &["web"], &["DEP-1", "DEP-2"]), "");
+    }
+
+    #[test]
+    fn what_differs_from_the_verified_is_drift_unless_somebody_is_at_work() {
+        let mut slot = verified(&[("DEP-1", &[("api", "1.0"), ("web", "1.0")])]);
+        let has = |text: &str, bytes: &str, complete| {
+            let version = Version::parse(text).expect("a version");
+            let attested = Attested { version, digest: Digest::of(bytes.as_bytes()), complete };
+            BTreeMap::from([(Name::parse("api").expect("a name"), attested)])
+        };
+        let told = |slot: &Slot, attested| slot.drift(&attested).iter().map(Drift::sentence).collect::<Vec<_>>().join("; ");
+        assert_eq!(told(&slot, has("1.0", "1.0", true)), "");
+        assert_eq!(told(&slot, has("0.9", "0.9", true)), "api 0.9, verified 1.0");
+        assert_eq!(told(&slot, has("1.0", "other", true)), "api 1.0 with other bytes than verified");
+        assert_eq!(told(&slot, has("1.0", "1.0", false)), "api 1.0 is incomplete");
+        slot.holder = Some(id("DEP-2"));
+        assert_eq!(told(&slot, has("0.9", "0.9", true)), "");
     }
 
     #[test]

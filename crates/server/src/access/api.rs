@@ -5,12 +5,11 @@ use std::sync::Arc;
 use axum::http::Method;
 use tidegate_api::request::{ListQuery, MakeToken, Nothing};
 use tidegate_api::view::{MadeToken, Page, TokenView, WhoAmI};
-use tidegate_domain::access::{About, Permission, Token, TokenPurpose};
+use tidegate_domain::access::Permission;
 
 use super::service;
 use crate::app::App;
 use crate::door::{Act, Input, Route, get, post, typed};
-use crate::list;
 use crate::problem::No;
 
 /// The doors.
@@ -33,25 +32,8 @@ async fn make(app: Arc<App>, act: Act, input: Input<MakeToken>) -> Result<MadeTo
     service::make_api(&app, &act, &input.body).await
 }
 
-/// Administrators see all tokens, everybody else their own.
 async fn tokens(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page<TokenView>, No> {
-    let (filter, request) = list::request(&input.body)?;
-    let page = app.store.list::<Token>(&filter, &request).await?;
-    let all = act.caller.person.may(Permission::Administer, About::default());
-    let mine = |token: &Token| matches!(&token.purpose, TokenPurpose::Api { person } | TokenPurpose::Session { person } if *person == act.caller.person.name);
-    let rows = page.rows.into_iter().map(|row| row.value).filter(|token| all || mine(token)).map(view).collect();
-    Ok(Page { rows, next: page.next })
-}
-
-fn view(token: Token) -> TokenView {
-    TokenView {
-        opens: token.purpose.words(),
-        id: token.id,
-        label: token.label,
-        created_at_ms: token.created_at_ms,
-        expires_at_ms: token.expires_at_ms,
-        ended_at_ms: token.ended_at_ms,
-    }
+    service::tokens(&app, &act.caller, &input.body).await
 }
 
 async fn end(app: Arc<App>, act: Act, input: Input<Nothing>) -> Result<Nothing, No> {

@@ -1,25 +1,92 @@
-//! Doors of signing in and out.
+//! Doors of signing in and out, of people and of tokens.
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
-use tidegate_api::request::Nothing;
-use tidegate_domain::access::TokenPurpose;
+use tidegate_api::request::{ListQuery, MakeToken, Nothing};
+use tidegate_domain::access::{About, Permission, Person, TokenPurpose};
+use tidegate_domain::{Id, Name, limits};
 
 use super::{COOKIE, good_token, service};
 use crate::app::App;
+use crate::list;
 use crate::pages::form::Form;
-use crate::pages::{back, fresh, no_page, nobody};
+use crate::pages::{Visit, back, fresh, no_page, nobody};
+use crate::problem::No;
 use crate::web::page::login::{Login, login};
+use crate::web::page::people::{self, PeoplePage};
 
 /// The doors.
 pub fn router() -> Router<Arc<App>> {
-    Router::new().route("/login", get(show).post(sign_in)).route("/logout", post(sign_out))
+    Router::new()
+        .route("/login", get(show).post(sign_in))
+        .route("/logout", post(sign_out))
+        .route("/people", get(all))
+        .route("/people/{name}/link", post(link))
+        .route("/tokens", post(make))
+        .route("/tokens/{id}/end", post(end))
+}
+
+async fn all(State(app): State<Arc<App>>, visit: Visit) -> Response {
+    visit.show(gathered(&app, &visit).await.map(|view| people::people(&visit.chrome, &view)))
+}
+
+async fn gathered(app: &App, visit: &Visit) -> Result<PeoplePage, No> {
+    let query = ListQuery { limit: Some(limits::PAGE_ROWS_MAX), ..ListQuery::default() };
+    let people = if visit.caller.person.may(Permission::Administer, About::default()) {
+        list::page::<Person>(app, &visit.caller, &ListQuery { sort: Some("name".into()), ..query.clone() }).await?.rows
+    } else {
+        Vec::new()
+    };
+    Ok(PeoplePage {
+        me: visit.caller.person.clone(),
+        people: people.into_iter().map(|row| row.value).collect(),
+        tokens: service::tokens(app, &visit.caller, &query).await?.rows,
+    })
+}
+
+/// The form of a new token, for oneself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewToken {
+    #[serde(default)]
+    label: String,
+    days: u32,
+}
+
+async fn make(State(app): State<Arc<App>>, form: Form<NewToken>) -> Response {
+    let NewToken { label, days } = form.value;
+    let person = form.visit.caller.person.name.clone();
+    let request = MakeToken { person, label: label.clone(), valid_seconds: days.saturating_mul(86_400) };
+    match service::make_api(&app, &form.visit.act(), &request).await {
+        Ok(token) => fresh(people::made(&form.visit.chrome, &label, &token)),
+        Err(no) => no_page(&form.visit.chrome, &no),
+    }
+}
+
+async fn end(State(app): State<Arc<App>>, Path(id): Path<String>, form: Form<Nothing>) -> Response {
+    let ended = async { service::end(&app, &form.visit.act(), &Id::parse(&id)?).await };
+    match ended.await {
+        Ok(()) => back("/people"),
+        Err(no) => no_page(&form.visit.chrome, &no),
+    }
+}
+
+async fn link(State(app): State<Arc<App>>, Path(name): Path<String>, form: Form<Nothing>) -> Response {
+    let made = async {
+        let name = Name::parse(&name)?;
+        let link = service::link_for(&app, &form.visit.act(), &name).await?;
+        Ok((name, link))
+    };
+    match made.await {
+        Ok((name, link)) => fresh(people::linked(&form.visit.chrome, &name, &link)),
+        Err(no) => no_page(&form.visit.chrome, &no),
+    }
 }
 
 /// What a sign-in link carries.

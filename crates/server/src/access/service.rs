@@ -1,16 +1,18 @@
 //! People and tokens.
 
-use tidegate_api::request::MakeToken;
-use tidegate_api::view::MadeToken;
+use tidegate_api::request::{ListQuery, MakeToken};
+use tidegate_api::view::{MadeToken, Page, TokenView};
 use tidegate_domain::access::{About, Grant, Permission, Person, Role, Scope, Token, TokenEvent, TokenPurpose};
 use tidegate_domain::estate::Event;
 use tidegate_domain::event::Actor;
 use tidegate_domain::{Code, Id, Millis, Name, Refusal};
 use tidegate_store::{Commit, IdempotencyRow, Stored, StreamChange};
 
+use super::Caller;
 use crate::app::{App, SYSTEM, stream_change};
 use crate::bounds;
 use crate::door::Act;
+use crate::list;
 use crate::problem::No;
 use crate::secret;
 
@@ -84,10 +86,9 @@ async fn make_checked(app: &App, asked: Asked, request: &MakeToken) -> Result<Ma
 
 /// Ends a token.
 pub async fn end(app: &App, act: &Act, id: &Id) -> Result<(), No> {
-    let mine = |token: &Token| matches!(&token.purpose, TokenPurpose::Api { person } | TokenPurpose::Session { person } if *person == act.caller.person.name);
     // Ending it again changes nothing, so that no answer has to be remembered.
     app.edit::<Token, TokenEvent>(&act.beside(), id, |token, now_ms| {
-        if !mine(token) {
+        if !is_of(token, &act.caller.person.name) {
             act.caller.require(Permission::Administer, About::default())?;
         }
         Ok(ended(token, "revoked", now_ms))
@@ -158,10 +159,47 @@ pub async fn first_person(app: &App) -> Result<Name, No> {
     }
 }
 
+/// A one-time sign-in link for somebody, asked for by an administrator from a page.
+pub async fn link_for(app: &App, act: &Act, person: &Name) -> Result<String, No> {
+    act.caller.require(Permission::Administer, About::default())?;
+    app.need::<Person>(person).await?;
+    let purpose = TokenPurpose::Login { person: person.clone() };
+    let made = make(app, (act.caller.actor(), None), purpose, ("sign-in link", LOGIN_SECONDS)).await?;
+    Ok(link(app, &made))
+}
+
+fn link(app: &App, made: &MadeToken) -> String {
+    format!("{}/login?token={}", app.settings.public_url, made.secret)
+}
+
+/// One page of tokens, newest first: administrators see all, everybody else their own.
+pub async fn tokens(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<TokenView>, No> {
+    let (filter, request) = list::request(query)?;
+    let page = app.store.list::<Token>(&filter, &request).await?;
+    let all = caller.person.may(Permission::Administer, About::default());
+    let rows = page.rows.into_iter().map(|row| row.value).filter(|token| all || is_of(token, &caller.person.name)).map(view);
+    Ok(Page { rows: rows.collect(), next: page.next })
+}
+
+fn view(token: Token) -> TokenView {
+    TokenView {
+        opens: token.purpose.words(),
+        id: token.id,
+        label: token.label,
+        created_at_ms: token.created_at_ms,
+        expires_at_ms: token.expires_at_ms,
+        ended_at_ms: token.ended_at_ms,
+    }
+}
+
+fn is_of(token: &Token, name: &Name) -> bool {
+    matches!(&token.purpose, TokenPurpose::Api { person } | TokenPurpose::Session { person } if person == name)
+}
+
 /// A one-time sign-in link for a person.
 pub async fn login_link(app: &App, person: &Name) -> Result<String, No> {
     app.need::<Person>(person).await?;
     let purpose = TokenPurpose::Login { person: person.clone() };
     let made = make(app, (SYSTEM, None), purpose, ("sign-in link", LOGIN_SECONDS)).await?;
-    Ok(format!("{}/login?token={}", app.settings.public_url, made.secret))
+    Ok(link(app, &made))
 }

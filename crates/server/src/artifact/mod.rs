@@ -2,4 +2,5 @@
 
 pub mod api;
 pub mod archive;
+pub mod pages;
 mod service;

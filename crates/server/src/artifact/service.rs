@@ -1,5 +1,6 @@
 //! Taking bytes into the media library: looked through on the way, and not there before all of it is right.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,17 +8,19 @@ use axum::body::Body;
 use axum::extract::Request;
 use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
-use tidegate_api::request::UploadArtifact;
+use tidegate_api::request::{ListQuery, UploadArtifact};
+use tidegate_api::view::{Page, Versioned};
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::deployment::artifact::{Artifact, Event, Format, Signature, signed_text};
 use tidegate_domain::estate::Component;
-use tidegate_domain::{Code, Digest, Refusal};
+use tidegate_domain::{Code, Digest, Name, Refusal};
 use tidegate_store::{Stored, media};
 
 use super::archive;
 use crate::access::Caller;
 use crate::app::App;
 use crate::door::{Act, cause, query};
+use crate::list;
 use crate::problem::{Fault, No};
 use crate::secret;
 
@@ -25,6 +28,17 @@ use crate::secret;
 const CHUNKS_AHEAD: usize = 16;
 /// Longest pause between two chunks.
 const CHUNK_PATIENCE: Duration = Duration::from_mins(1);
+
+/// One page of the library: an artifact is seen by whoever may see its component.
+pub async fn seen(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Versioned<Artifact>>, No> {
+    let mut page = list::unseen::<Artifact>(app, query).await?;
+    let names: BTreeSet<String> = page.rows.iter().map(|row| row.value.component.to_string()).collect();
+    let found = app.store.load_many::<Component>(&names.into_iter().collect::<Vec<_>>()).await?;
+    let seen = found.into_iter().map(|row| row.value).filter(|component| list::may_see(&caller.person, component));
+    let seen: BTreeSet<Name> = seen.map(|component| component.name).collect();
+    page.rows.retain(|row| seen.contains(&row.value.component));
+    Ok(page)
+}
 
 /// Takes an upload in.
 pub async fn take(app: &App, request: Request) -> Result<Stored<Artifact>, No> {

@@ -2,3 +2,4 @@
 
 pub mod api;
 mod follow;
+pub mod pages;

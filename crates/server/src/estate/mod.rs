@@ -1,4 +1,6 @@
 //! What there is: definitions and targets.
 
 pub mod api;
+pub mod matrix;
+pub mod pages;
 pub mod service;

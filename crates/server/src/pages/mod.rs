@@ -25,7 +25,7 @@ use crate::problem::No;
 use crate::web::assets;
 use crate::web::layout::Chrome;
 use crate::web::page::{login, message};
-use crate::{access, change, deployment, freeze, release, today};
+use crate::{access, artifact, audit, calendar, change, deployment, estate, freeze, release, today};
 
 /// Entries of a history on one page.
 const HISTORY: u32 = 200;
@@ -34,10 +34,14 @@ const HISTORY: u32 = 200;
 pub fn router() -> Router<Arc<App>> {
     Router::new()
         .merge(today::pages::router())
+        .merge(calendar::pages::router())
         .merge(release::pages::router())
         .merge(change::pages::router())
         .merge(deployment::pages::router())
         .merge(freeze::pages::router())
+        .merge(estate::pages::router())
+        .merge(artifact::pages::router())
+        .merge(audit::pages::router())
         .merge(access::pages::router())
         .route("/assets/{name}", get(asset))
         .route("/docs/errors/{code}", get(error_page))

@@ -7,7 +7,7 @@ use tidegate_api::view::DeploymentView;
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::{Change, State as ChangeState};
 use tidegate_domain::deployment::rollout::{Deployment, State};
-use tidegate_domain::estate::{Environment, Slot, TargetRecord};
+use tidegate_domain::estate::{AgentState, Environment, Slot, TargetRecord};
 use tidegate_domain::gate::WaitingOn;
 use tidegate_domain::release::{Release, State as ReleaseState};
 use tidegate_domain::{Millis, Name, limits};
@@ -20,8 +20,6 @@ use crate::pages::Visit;
 use crate::problem::No;
 use crate::web::page::today::{Agents, Ask, EnvironmentNow, Place, Runs, Today, Waiting};
 
-/// Agents in touch were heard of within two long polls.
-const IN_TOUCH_MS: Millis = 2 * 1_000 * limits::POLL_SECONDS as Millis + 15_000;
 /// Freezes this near are shown.
 const NEAR_MS: Millis = 14 * 86_400_000;
 /// Names of silent targets that are shown.
@@ -192,18 +190,19 @@ async fn agents(app: &App) -> Result<Agents, No> {
     };
     for record in targets.into_iter().map(|row| row.value) {
         let presence = app.sessions.presence(&record.target.name);
-        match (&record.state.agent_key, presence) {
-            (None, _) => {
+        let heard_at_ms = presence.as_ref().map(|presence| presence.at_ms);
+        match AgentState::of(&record.state, heard_at_ms, now_ms) {
+            AgentState::Missing => {
                 agents.without_count += 1;
                 agents.without.push(record.target.name);
             }
-            (Some(_), Some(presence)) if now_ms - presence.at_ms < IN_TOUCH_MS => {
+            AgentState::InTouch => {
                 agents.in_touch += 1;
-                *agents.versions.entry(presence.agent_version).or_insert(0) += 1;
+                *agents.versions.entry(presence.map(|it| it.agent_version).unwrap_or_default()).or_insert(0) += 1;
             }
-            (Some(_), presence) => {
+            AgentState::Silent => {
                 agents.silent_count += 1;
-                agents.silent.push((record.target.name, presence.map(|it| it.at_ms)));
+                agents.silent.push((record.target.name, heard_at_ms));
             }
         }
     }

@@ -47,24 +47,42 @@ impl Chrome {
 pub enum Section {
     /// `/`
     Today,
+    /// `/calendar`
+    Calendar,
     /// `/releases`
     Releases,
     /// `/deployments`
     Deployments,
     /// `/changes`
     Changes,
+    /// `/environments`
+    Environments,
+    /// `/targets`
+    Targets,
+    /// `/artifacts`
+    Artifacts,
     /// `/freezes`
     Freezes,
+    /// `/audit`
+    Audit,
+    /// `/people`
+    People,
     /// None of them.
     Other,
 }
 
-const NAVIGATION: [(Section, &str, &str); 5] = [
+const NAVIGATION: [(Section, &str, &str); 11] = [
     (Section::Today, "/", "Today"),
+    (Section::Calendar, "/calendar", "Calendar"),
     (Section::Releases, "/releases", "Releases"),
     (Section::Deployments, "/deployments", "Deployments"),
     (Section::Changes, "/changes", "Changes"),
     (Section::Freezes, "/freezes", "Freezes"),
+    (Section::Environments, "/environments", "Environments"),
+    (Section::Targets, "/targets", "Targets"),
+    (Section::Artifacts, "/artifacts", "Artifacts"),
+    (Section::Audit, "/audit", "Audit"),
+    (Section::People, "/people", "People"),
 ];
 
 /// The symbols that pages use; in the page itself, because a symbol of another file cannot take the page's colours everywhere.

@@ -43,6 +43,19 @@ pub struct Filter<'a> {
     pub query: &'a ListQuery,
     /// The states, as value and word.
     pub states: &'a [(&'a str, &'a str)],
+    /// What it can be narrowed by beside its state.
+    pub by: By,
+}
+
+/// What a list can be narrowed by beside its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Text, application and environment.
+    Place,
+    /// Text and environment.
+    Environment,
+    /// Text alone.
+    Text,
 }
 
 impl Filter<'_> {
@@ -52,8 +65,8 @@ impl Filter<'_> {
         html! {
             form.filter method="get" action=(self.path) role="search" {
                 (field("text", "id or title", self.query.text.as_deref().unwrap_or_default()))
-                (field("application", "application", &name(self.query.application.as_ref())))
-                (field("environment", "environment", &name(self.query.environment.as_ref())))
+                @if self.by == By::Place { (field("application", "application", &name(self.query.application.as_ref()))) }
+                @if self.by != By::Text { (field("environment", "environment", &name(self.query.environment.as_ref()))) }
                 label {
                     span.hidden { "State" }
                     select name="state" {
@@ -143,7 +156,7 @@ mod tests {
     #[test]
     fn the_next_page_keeps_what_was_asked() {
         let query = ListQuery { text: Some("a b".into()), state: Some(String::new()), ..ListQuery::default() };
-        let filter = Filter { path: "/releases", query: &query, states: &[] };
+        let filter = Filter { path: "/releases", query: &query, states: &[], by: By::Place };
         let link = filter.next(Some("17:REL/1")).into_string();
         assert!(link.contains("href=\"/releases?text=a%20b&amp;after=17%3AREL%2F1\""), "{link}");
         assert!(filter.is_asked());

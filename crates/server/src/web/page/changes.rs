@@ -6,7 +6,7 @@ use tidegate_domain::change::{Change, Class};
 use super::List;
 use super::change::{class, level, look};
 use crate::web::layout::{Chrome, Section, live, page};
-use crate::web::table::{Filter, empty, table};
+use crate::web::table::{By, Filter, empty, table};
 use crate::web::time::Clock;
 
 const STATES: [(&str, &str); 9] = [
@@ -29,7 +29,7 @@ const COMMANDS: [&str; 2] = [
 /// Draws the list.
 pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
     let clock = chrome.clock();
-    let filter = Filter { path: "/changes", query: &view.query, states: &STATES };
+    let filter = Filter { path: "/changes", query: &view.query, states: &STATES, by: By::Place };
     let main = html! {
         div.title { h1 { "Changes" } p.muted { "What could affect services, and who authorised it." } }
         (filter.form())

@@ -9,7 +9,7 @@ use super::{List, sentence};
 use crate::web::bar::{bar, words};
 use crate::web::layout::{Chrome, Section, live, page};
 use crate::web::state;
-use crate::web::table::{Filter, empty, none, table};
+use crate::web::table::{By, Filter, empty, none, table};
 use crate::web::time::{Clock, took};
 
 const STATES: [(&str, &str); 15] = [
@@ -35,7 +35,7 @@ const COMMAND: &str = "tidegate deploy shop development --version api=1.0 --watc
 /// Draws the list.
 pub fn deployments(chrome: &Chrome, view: &List<DeploymentView>) -> Markup {
     let clock = chrome.clock();
-    let filter = Filter { path: "/deployments", query: &view.query, states: &STATES };
+    let filter = Filter { path: "/deployments", query: &view.query, states: &STATES, by: By::Place };
     let main = html! {
         div.title { h1 { "Deployments" } p.muted { "Each is one execution of one plan." } }
         (filter.form())

@@ -1,16 +1,22 @@
 //! One file per page: the view that a handler fills, and the function that draws it.
 
+pub mod artifacts;
+pub mod audit;
+pub mod calendar;
 pub mod change;
 pub mod changes;
 pub mod deployment;
 pub mod deployments;
+pub mod environments;
 pub mod freezes;
 pub mod history;
 pub mod login;
 pub mod message;
+pub mod people;
 pub mod plan;
 pub mod release;
 pub mod releases;
+pub mod targets;
 pub mod today;
 
 use maud::{Markup, html};

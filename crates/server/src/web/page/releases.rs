@@ -8,7 +8,7 @@ use super::release::{due, look};
 use crate::web::bar::counted;
 use crate::web::layout::{Chrome, Section, live, page};
 use crate::web::state;
-use crate::web::table::{Filter, empty, table};
+use crate::web::table::{By, Filter, empty, table};
 use crate::web::time::Clock;
 
 const STATES: [(&str, &str); 8] = [
@@ -30,7 +30,7 @@ const HEADS: [&str; 6] = ["Release", "State", "Phases", "Ready by", "Scope", "Au
 /// Draws the list.
 pub fn releases(chrome: &Chrome, view: &List<Release>) -> Markup {
     let clock = chrome.clock();
-    let filter = Filter { path: "/releases", query: &view.query, states: &STATES };
+    let filter = Filter { path: "/releases", query: &view.query, states: &STATES, by: By::Place };
     let main = html! {
         div.title { h1 { "Releases" } p.muted { "Changes and component versions that go together." } }
         (filter.form())

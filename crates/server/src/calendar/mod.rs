@@ -1,0 +1,4 @@
+//! The calendar: what was, is and will be, by day.
+
+mod gather;
+pub mod pages;

@@ -1,0 +1,103 @@
+//! Pages of targets and environments.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, Query, State};
+use axum::response::Response;
+use axum::routing::{get, post};
+use maud::Markup;
+use tidegate_api::request::{ListQuery, Nothing};
+use tidegate_domain::Name;
+use tidegate_domain::estate::{AgentState, Slot, TargetRecord};
+use tidegate_domain::event::{Noun, Stream};
+use tidegate_store::{Filter, Order, PageRequest};
+
+use super::{matrix, service};
+use crate::app::App;
+use crate::list;
+use crate::pages::form::Form;
+use crate::pages::{Visit, back, fresh, history, no_page};
+use crate::problem::No;
+use crate::web::page::targets::{self as page, TargetPage, TargetShown};
+use crate::web::page::{List, environments};
+
+type Shared = State<Arc<App>>;
+
+/// The doors.
+pub fn router() -> Router<Arc<App>> {
+    Router::new()
+        .route("/targets", get(all))
+        .route("/targets/{name}", get(one))
+        .route("/targets/{name}/enrol", post(enrol))
+        .route("/environments", get(side_by_side))
+        .route("/environments/promote", post(promote))
+}
+
+async fn all(State(app): Shared, visit: Visit, Query(query): Query<ListQuery>) -> Response {
+    visit.show(listed(&app, &visit, query).await)
+}
+
+async fn listed(app: &App, visit: &Visit, query: ListQuery) -> Result<Markup, No> {
+    // A fleet is looked through by name.
+    let query = ListQuery { sort: query.sort.or(Some("name".into())), ..query };
+    let found = list::page::<TargetRecord>(app, &visit.caller, &query).await?;
+    let mut slots: HashMap<Name, Vec<Slot>> = HashMap::new();
+    let mut rows = Vec::new();
+    for record in found.rows.into_iter().map(|row| row.value) {
+        let environment = record.target.environment.clone();
+        if !slots.contains_key(&environment) {
+            slots.insert(environment.clone(), slots_of(app, &environment).await?);
+        }
+        rows.push(shown(app, &record, &slots[&environment]));
+    }
+    Ok(page::targets(&visit.chrome, &List { rows, next: found.next, query }))
+}
+
+/// Every application's place in an environment.
+pub async fn slots_of(app: &App, environment: &Name) -> Result<Vec<Slot>, No> {
+    const APPLICATIONS_MAX: u32 = 1_000;
+    let filter = Filter { environments: vec![environment.clone()], ..Filter::default() };
+    let request = PageRequest { order: Order::ByName, after: None, limit: APPLICATIONS_MAX };
+    Ok(app.store.list::<Slot>(&filter, &request).await?.rows.into_iter().map(|row| row.value).collect())
+}
+
+fn shown(app: &App, record: &TargetRecord, slots: &[Slot]) -> TargetShown {
+    let view = service::view(app, record);
+    let agent = AgentState::of(&record.state, view.contact_at_ms, app.now_ms());
+    TargetShown { agent, drift: slots.iter().flat_map(|slot| slot.drift(&record.state.attested)).collect(), view }
+}
+
+async fn one(State(app): Shared, visit: Visit, Path(name): Path<String>) -> Response {
+    visit.show(by_itself(&app, &visit, &name).await)
+}
+
+async fn by_itself(app: &App, visit: &Visit, name: &str) -> Result<Markup, No> {
+    let record = list::one::<TargetRecord>(app, &visit.caller, name).await?.value;
+    let slots = slots_of(app, &record.target.environment).await?;
+    let generations: BTreeMap<_, _> =
+        slots.iter().map(|slot| (slot.application.clone(), (slot.generation, slot.holder.clone()))).collect();
+    let history = history(app, &Stream::new(Noun::Target, name)).await?;
+    Ok(page::target(&visit.chrome, &TargetPage { shown: shown(app, &record, &slots), generations, history }))
+}
+
+async fn enrol(State(app): Shared, Path(name): Path<String>, form: Form<Nothing>) -> Response {
+    let made = async { service::enrolment(&app, &form.visit.act(), &Name::parse(&name)?).await };
+    match made.await {
+        Ok(made) => fresh(page::enrolled(&form.visit.chrome, &made)),
+        Err(no) => no_page(&form.visit.chrome, &no),
+    }
+}
+
+async fn side_by_side(State(app): Shared, visit: Visit, Query(query): Query<matrix::MatrixQuery>) -> Response {
+    visit.show(matrix::gather(&app, &visit.caller, query).await.map(|view| environments::environments(&visit.chrome, &view)))
+}
+
+async fn promote(State(app): Shared, form: Form<matrix::Promotion>) -> Response {
+    let planned = async { crate::deployment::service::plan(&app, &form.visit.act(), &form.value.request()?).await };
+    match planned.await {
+        Ok(view) => back(&format!("/deployments/{}", view.deployment.id)),
+        Err(no) => no_page(&form.visit.chrome, &no),
+    }
+}
