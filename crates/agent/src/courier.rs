@@ -1,4 +1,5 @@
-//! Tells the server how far an attempt is, and brings it the output, until the server has the end of both.
+//! Tells the server how far an attempt is, and brings it the output, until the server has the end of both and, if the end is a
+//! question, has said so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ impl Courier {
                 Err(error) => Err(error),
             };
             match done {
-                Ok(()) if self.attempt.is_heard() && self.logs.is_none() => return,
+                Ok(()) if self.attempt.is_heard() && !self.attempt.asks() && self.logs.is_none() => return,
                 Ok(()) => {
                     self.backoff.reset();
                     self.wait().await;

@@ -48,6 +48,8 @@ pub struct Memory {
     pub lies_told: u32,
     pub polls: u32,
     pub report_status: Option<StatusCode>,
+    /// Reports do not come through.
+    pub deaf: bool,
 }
 
 #[derive(Clone)]
@@ -79,6 +81,7 @@ impl Server {
             lies_told: 0,
             polls: 0,
             report_status: None,
+            deaf: false,
         };
         let server = Server { address, memory: Arc::new(Mutex::new(memory)), changes: watch::Sender::new(0) };
         let routes = Router::new()
@@ -179,6 +182,11 @@ impl Memory {
     fn heard_end(&self, attempt: &str) -> bool {
         self.reports.iter().any(|report| report.attempt == attempt && report.outcome != Outcome::InProgress)
     }
+
+    /// A server settles what it has heard the end of, also when it dropped the report as late.
+    fn is_settled(&self, attempt: &String) -> bool {
+        self.settled.contains(attempt) || (self.report_status.is_none() && self.heard_end(attempt))
+    }
 }
 
 type Answer<T> = Result<Json<T>, StatusCode>;
@@ -231,7 +239,7 @@ async fn poll(State(server): State<Server>, headers: HeaderMap, Json(question): 
             let open: Vec<Order> = memory.orders.iter().filter(|order| !memory.heard_end(&order.attempt)).cloned().collect();
             let orders = open.into_iter().filter(|order| !question.known.contains(&order.attempt)).collect::<Vec<_>>();
             let cancel = memory.cancel.iter().filter(|id| !memory.heard_end(id)).cloned().collect::<Vec<_>>();
-            let settled = memory.settled.iter().filter(|id| question.known.contains(id)).cloned().collect::<Vec<_>>();
+            let settled = question.known.iter().filter(|id| memory.is_settled(id)).cloned().collect::<Vec<_>>();
             let full = !orders.is_empty() || !cancel.is_empty() || !settled.is_empty();
             if full || hold.is_elapsed() || question.wait_seconds == 0 {
                 let (nonce, server_now_ms) = (question.nonce.clone(), memory.now_ms);
@@ -254,6 +262,9 @@ async fn report(State(server): State<Server>, headers: HeaderMap, Json(report): 
         return status;
     }
     server.with(|memory| {
+        if memory.deaf {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         memory.reports.push(report);
         memory.report_status.unwrap_or(StatusCode::NO_CONTENT)
     })
