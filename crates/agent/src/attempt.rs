@@ -119,11 +119,11 @@ impl Attempt {
         self.state().heard
     }
 
-    pub fn set_heard(&self) -> io::Result<()> {
-        self.entry.set_heard()?;
+    /// Kept in memory alone: as long as the server has not all of the output too, the next life of the agent begins with the
+    /// report, which is no news then, and goes on with the output.
+    pub fn set_heard(&self) {
         self.state().heard = true;
         self.changed();
-        Ok(())
     }
 
     /// The server asks again, so its having heard the end counts no more.

@@ -73,9 +73,8 @@ impl Agent {
         self.journal.clear()?;
         let mut found = Vec::new();
         for entry in self.journal.entries()? {
-            let attempt = Attempt::open(entry)?;
-            if !attempt.is_heard() || attempt.asks() {
-                found.push(Arc::new(attempt));
+            if !entry.is_heard() {
+                found.push(Arc::new(Attempt::open(entry)?));
             }
         }
         // All at once and first: an agent that died between taking an order on and raising the ratchet has both to do.
@@ -120,15 +119,17 @@ impl Agent {
         false
     }
 
+    /// Whether the server need not be told about the attempt in the next question, so that this answer does not come again.
     fn settle(&self, id: &str, answer: &PollAnswer) -> io::Result<bool> {
-        let attempt = self.attempts.open().get(id).cloned();
-        let open = |attempt: &Arc<Attempt>| attempt.outcome().is_final() && (!attempt.is_heard() || attempt.asks());
-        let Some(attempt) = attempt.filter(open) else { return Ok(false) };
+        let Some(attempt) = self.attempts.open().get(id).cloned() else { return Ok(true) };
+        if !attempt.outcome().is_final() {
+            return Ok(false);
+        }
         if attempt.asks() {
             attempt.set_in_time(!self.is_overtaken(id, answer)?)?;
         }
         if !attempt.is_heard() {
-            attempt.set_heard()?;
+            attempt.set_heard();
         }
         Ok(true)
     }
@@ -226,7 +227,7 @@ impl Agent {
             return Ok(true);
         }
         let entry = self.journal.entry(id);
-        if !entry.exists() {
+        if !entry.exists()? {
             return Ok(false);
         }
         let attempt = Attempt::open(entry)?;

@@ -7,7 +7,7 @@
 //!                   cancel.json     it is to end, and why
 //!                   final.json      how the attempt ended
 //!                   logs.json       how much of the output the server has
-//!                   heard.json      the server has the final report
+//!                   heard.json      the server has the final report and the whole output
 //!                   in_time.json    whether it had that before it ordered another try
 //! ```
 
@@ -84,7 +84,7 @@ impl Journal {
     /// such a folder is one that is about to be filled.
     pub fn clear(&self) -> io::Result<()> {
         for entry in self.entries()? {
-            if entry.order()?.is_none() && entry.verdict()?.is_none() {
+            if !entry.exists()? {
                 durable::remove(&entry.0)?;
             }
         }
@@ -113,8 +113,9 @@ impl Entry {
         &self.0
     }
 
-    pub fn exists(&self) -> bool {
-        self.0.is_dir()
+    /// Whether the attempt is known. A folder alone is nothing: the disk may have been full when it was to be filled.
+    pub fn exists(&self) -> io::Result<bool> {
+        Ok(self.attempt()?.is_some())
     }
 
     /// Takes an order on. Nothing of it may be done before this returns.
@@ -168,7 +169,7 @@ impl Entry {
         durable::read_json(&self.0.join("final.json"))
     }
 
-    /// Remembers that the server has the final report.
+    /// Remembers that the server has the final report and the whole output.
     pub fn set_heard(&self) -> io::Result<()> {
         if self.is_heard() {
             return Ok(());
@@ -247,7 +248,7 @@ mod tests {
             }
         }
         journal.prune(|order| order.generation == 2).expect("pruned");
-        let is_kept = |number: u32| journal.entry(&format!("DEP-1:a:{number}")).exists();
+        let is_kept = |number: u32| journal.entry(&format!("DEP-1:a:{number}")).folder().exists();
         assert!(is_kept(1), "the server has not heard of it");
         assert!(is_kept(2), "it may matter");
         assert!(!is_kept(3));
@@ -258,9 +259,11 @@ mod tests {
     fn a_folder_that_was_made_but_not_filled_is_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = Journal::new(folder.path().to_owned());
-        fs::create_dir(journal.entry("DEP-1:a:1").folder()).expect("an empty folder");
+        let entry = journal.entry("DEP-1:a:1");
+        fs::create_dir(entry.folder()).expect("an empty folder");
+        assert!(!entry.exists().expect("read"), "the order is taken on when it comes again");
         journal.clear().expect("cleared");
         assert_eq!(journal.entries().expect("entries").len(), 0);
-        assert!(!journal.entry("DEP-1:a:1").exists());
+        assert!(!journal.entry("DEP-1:a:1").folder().exists());
     }
 }

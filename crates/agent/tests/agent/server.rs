@@ -50,6 +50,10 @@ pub struct Memory {
     pub report_status: Option<StatusCode>,
     /// Reports do not come through.
     pub deaf: bool,
+    /// Output does not come through.
+    pub log_lost: bool,
+    /// Output that did not come through although the end of its attempt had.
+    pub log_lost_after_end: u32,
 }
 
 #[derive(Clone)]
@@ -82,6 +86,8 @@ impl Server {
             polls: 0,
             report_status: None,
             deaf: false,
+            log_lost: false,
+            log_lost_after_end: 0,
         };
         let server = Server { address, memory: Arc::new(Mutex::new(memory)), changes: watch::Sender::new(0) };
         let routes = Router::new()
@@ -275,12 +281,16 @@ async fn log(State(server): State<Server>, headers: HeaderMap, Json(sent): Json<
         return status;
     }
     server.with(|memory| {
+        if memory.log_lost {
+            memory.log_lost_after_end += u32::from(sent.chunks.iter().any(|chunk| memory.heard_end(&chunk.attempt)));
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         for chunk in sent.chunks {
             let kept = memory.chunks.entry((chunk.attempt, chunk.number)).or_insert_with(|| chunk.text.clone());
             memory.resent_chunks_differ |= *kept != chunk.text;
         }
-    });
-    StatusCode::NO_CONTENT
+        StatusCode::NO_CONTENT
+    })
 }
 
 async fn artifact(State(server): State<Server>, headers: HeaderMap, Path(digest): Path<String>) -> Result<Vec<u8>, StatusCode> {
