@@ -153,8 +153,7 @@ impl Agent {
         if self.tell_again(&order.attempt)? {
             return Ok(false);
         }
-        if self.attempts.open().len() >= OPEN_MAX {
-            tracing::warn!("the agent holds {OPEN_MAX} attempts open and takes on no more");
+        if self.is_full() {
             return Ok(false);
         }
         let generation_seen = self.ratchet.seen(&order.application);
@@ -168,6 +167,15 @@ impl Agent {
         }
         self.take_on(&order, entry, now + time_left(&order, server_now_ms))?;
         Ok(true)
+    }
+
+    /// Whether what is new is left with the server, which says it again.
+    fn is_full(&self) -> bool {
+        let is_full = self.attempts.open().len() >= OPEN_MAX;
+        if is_full {
+            tracing::warn!("the agent holds {OPEN_MAX} attempts open and takes on no more");
+        }
+        is_full
     }
 
     fn take_on(self: &Arc<Self>, order: &Order, entry: Entry, expires: Instant) -> io::Result<()> {
@@ -203,6 +211,9 @@ impl Agent {
             return Ok(news);
         }
         if self.tell_again(id)? {
+            return Ok(false);
+        }
+        if self.is_full() {
             return Ok(false);
         }
         // Its order may still come, and must find that it is over.
