@@ -100,6 +100,13 @@ impl Agent {
                 news = true;
             }
         }
+        // A question that the server does not settle is open there: it may have gone back in time.
+        for attempt in self.attempts.all().iter().filter(|attempt| attempt.is_heard() && attempt.asks()) {
+            if !answer.settled.contains(&attempt.id) {
+                attempt.set_unheard();
+                attempt.changed();
+            }
+        }
         // Before the orders, so that what was in time is told by what the answer says.
         for id in &answer.settled {
             news |= self.settle(id, &answer).unwrap_or_else(|error| self.unkept(id, &error));

@@ -176,6 +176,23 @@ async fn an_order_that_begins_at_a_doubt_nobody_was_asked_about_is_no_answer() {
 }
 
 #[tokio::test]
+async fn slow_a_question_that_the_server_forgot_is_told_again() {
+    let mut world = World::running().await;
+    let order = order(&world, Class::Once, Class::Once);
+    begun_unheard(&world, &order).await;
+    power_cut(&mut world).await;
+    world.start(0);
+    // It takes the report well and settles nothing, as if it went back in time between the two.
+    world.server.with(|memory| {
+        memory.report_status = Some(axum::http::StatusCode::NO_CONTENT);
+        memory.deaf = false;
+    });
+    assert_eq!(world.server.end_of(&order.attempt).await.outcome, Outcome::Unknown);
+    world.server.with(|memory| memory.reports.clear());
+    assert_eq!(world.server.end_of(&order.attempt).await.outcome, Outcome::Unknown);
+}
+
+#[tokio::test]
 async fn a_question_that_came_too_late_to_be_heard_is_asked_once_more() {
     let mut world = World::running().await;
     let order = order(&world, Class::Once, Class::Once);
