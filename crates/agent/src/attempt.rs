@@ -35,6 +35,8 @@ struct State {
     /// When the order expires, by this host's monotonic clock; unknown after a restart until the server says its time.
     expires: Option<Instant>,
     heard: bool,
+    /// Whether the server had the end before it ordered another try, once that is known.
+    in_time: Option<bool>,
 }
 
 impl Attempt {
@@ -51,8 +53,8 @@ impl Attempt {
         if entry.cancelled()?.is_some() {
             cancel.cancel();
         }
-        let heard = entry.is_heard();
-        let state = State { records: entry.records()?, verdict, waiting_for: None, expires: None, heard };
+        let (heard, in_time) = (entry.is_heard(), entry.in_time()?);
+        let state = State { records: entry.records()?, verdict, waiting_for: None, expires: None, heard, in_time };
         Ok(Attempt { id, order, entry, cancel, state: Mutex::new(state), revision: watch::Sender::new(1) })
     }
 
@@ -117,16 +119,38 @@ impl Attempt {
         self.state().heard
     }
 
-    pub fn set_heard(&self) -> io::Result<()> {
-        self.entry.set_heard()?;
+    /// Kept in memory alone: as long as the server has not all of the output too, the next life of the agent begins with the
+    /// report, which is no news then, and goes on with the output.
+    pub fn set_heard(&self) {
         self.state().heard = true;
         self.changed();
-        Ok(())
     }
 
     /// The server asks again, so its having heard the end counts no more.
     pub fn set_unheard(&self) {
         self.state().heard = false;
+    }
+
+    /// Whether it ended in a question of which it is not yet known that the server has it, and has ordered no other try meanwhile.
+    pub fn asks(&self) -> bool {
+        let state = self.state();
+        state.in_time.is_none() && state.verdict.as_ref().is_some_and(|verdict| verdict.outcome == Outcome::Unknown)
+    }
+
+    /// Journals whether the server had the end before it ordered another try.
+    pub fn set_in_time(&self, in_time: bool) -> io::Result<()> {
+        if self.state().in_time.is_none() {
+            self.entry.set_in_time(in_time)?;
+            self.state().in_time = Some(in_time);
+            self.changed();
+        }
+        Ok(())
+    }
+
+    /// Waits for its end.
+    pub async fn ended(&self) {
+        let mut news = self.watch();
+        while !self.outcome().is_final() && news.changed().await.is_ok() {}
     }
 
     /// Tells the courier that there is news, or that the server asked again.

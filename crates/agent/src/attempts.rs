@@ -14,6 +14,7 @@ use crate::attempt::Attempt;
 use crate::check::{self, Facts};
 use crate::clock::now_ms;
 use crate::journal::{Entry, Verdict};
+use crate::past::{is_earlier, is_newer, number};
 use crate::{courier, runner};
 
 /// Attempts held open at once; more are left with the server.
@@ -46,9 +47,20 @@ impl Agent {
         turns.entry(application.clone()).or_default().clone()
     }
 
-    /// The attempts that the server does not have the end of.
+    /// The attempts that the server does not have the end of, as far as is known.
     pub fn known(&self) -> Vec<AttemptId> {
-        self.attempts.all().iter().filter(|attempt| !attempt.is_heard()).map(|attempt| attempt.id.clone()).collect()
+        let open = self.attempts.all();
+        open.iter().filter(|attempt| !attempt.is_heard() || attempt.asks()).map(|attempt| attempt.id.clone()).collect()
+    }
+
+    /// Waits for the end of every order of the application that came before this one. Its turn alone would not do: after a
+    /// restart all are taken up at once.
+    pub async fn earlier_ended(&self, order: &Order) {
+        for earlier in self.attempts.all() {
+            if earlier.order.as_ref().is_some_and(|it| it.application == order.application && place(it) < place(order)) {
+                earlier.ended().await;
+            }
+        }
     }
 
     /// Whether an attempt waits to hear the server's time.
@@ -58,6 +70,7 @@ impl Agent {
 
     /// Takes up what earlier lives of the agent left open.
     pub fn take_up(self: &Arc<Self>) -> io::Result<()> {
+        self.journal.clear()?;
         let mut found = Vec::new();
         for entry in self.journal.entries()? {
             if !entry.is_heard() {
@@ -69,7 +82,7 @@ impl Agent {
             self.ratchet.raise(&order.application, order.generation)?;
         }
         // The older order goes first, to be ended if a newer one replaces it.
-        found.sort_by_key(|attempt| attempt.order.as_ref().map_or(0, |order| order.generation));
+        found.sort_by_key(|attempt| attempt.order.as_ref().map_or((0, 0), place));
         for attempt in found {
             tracing::info!(attempt = %attempt.id, "attempt {} is taken up again", attempt.id);
             self.hold(attempt);
@@ -87,8 +100,16 @@ impl Agent {
                 news = true;
             }
         }
+        // A question that the server does not settle is open there: it may have gone back in time.
+        for attempt in self.attempts.all().iter().filter(|attempt| attempt.is_heard() && attempt.asks()) {
+            if !answer.settled.contains(&attempt.id) {
+                attempt.set_unheard();
+                attempt.changed();
+            }
+        }
+        // Before the orders, so that what was in time is told by what the answer says.
         for id in &answer.settled {
-            news |= self.settle(id);
+            news |= self.settle(id, &answer).unwrap_or_else(|error| self.unkept(id, &error));
         }
         for order in answer.orders {
             let id = order.attempt.clone();
@@ -105,13 +126,33 @@ impl Agent {
         false
     }
 
-    fn settle(&self, id: &str) -> bool {
-        let attempt = self.attempts.open().get(id).cloned();
-        let Some(attempt) = attempt.filter(|attempt| attempt.outcome().is_final() && !attempt.is_heard()) else { return false };
-        if let Err(error) = attempt.set_heard() {
-            tracing::warn!("that attempt {id} is settled cannot be kept: {error}");
+    /// Whether the server need not be told about the attempt in the next question, so that this answer does not come again.
+    fn settle(&self, id: &str, answer: &PollAnswer) -> io::Result<bool> {
+        let Some(attempt) = self.attempts.open().get(id).cloned() else { return Ok(true) };
+        if !attempt.outcome().is_final() {
+            return Ok(false);
         }
-        true
+        if attempt.asks() {
+            attempt.set_in_time(!self.is_overtaken(id, answer)?)?;
+        }
+        if !attempt.is_heard() {
+            attempt.set_heard();
+        }
+        Ok(true)
+    }
+
+    /// Whether the server has ordered a newer try: one that was taken on, or stands in its answer.
+    fn is_overtaken(&self, id: &str, answer: &PollAnswer) -> io::Result<bool> {
+        let orders = answer.orders.iter().map(|order| &order.attempt);
+        if orders.chain(&answer.cancel).any(|newer| is_newer(newer, id)) {
+            return Ok(true);
+        }
+        for entry in self.journal.entries()? {
+            if entry.attempt()?.is_some_and(|newer| is_newer(&newer, id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Answers a known attempt with its status; takes on or refuses a new one.
@@ -119,8 +160,7 @@ impl Agent {
         if self.tell_again(&order.attempt)? {
             return Ok(false);
         }
-        if self.attempts.open().len() >= OPEN_MAX {
-            tracing::warn!("the agent holds {OPEN_MAX} attempts open and takes on no more");
+        if self.is_full() {
             return Ok(false);
         }
         let generation_seen = self.ratchet.seen(&order.application);
@@ -136,7 +176,22 @@ impl Agent {
         Ok(true)
     }
 
+    /// Whether what is new is left with the server, which says it again.
+    fn is_full(&self) -> bool {
+        let is_full = self.attempts.open().len() >= OPEN_MAX;
+        if is_full {
+            tracing::warn!("the agent holds {OPEN_MAX} attempts open and takes on no more");
+        }
+        is_full
+    }
+
     fn take_on(self: &Arc<Self>, order: &Order, entry: Entry, expires: Instant) -> io::Result<()> {
+        for older in self.attempts.all() {
+            // The server ordered another try and cannot have known how this one will end.
+            if !older.outcome().is_final() && older.order.as_ref().is_some_and(|old| is_earlier(old, order)) {
+                older.set_in_time(false)?;
+            }
+        }
         entry.begin(order)?;
         self.ratchet.raise(&order.application, order.generation)?;
         let why = format!("replaced by an order of generation {}", order.generation);
@@ -165,6 +220,9 @@ impl Agent {
         if self.tell_again(id)? {
             return Ok(false);
         }
+        if self.is_full() {
+            return Ok(false);
+        }
         // Its order may still come, and must find that it is over.
         self.end_unseen(id, 0, Outcome::Cancelled, Some("ended before its order came".into()))?;
         Ok(true)
@@ -187,7 +245,7 @@ impl Agent {
             return Ok(true);
         }
         let entry = self.journal.entry(id);
-        if !entry.exists() {
+        if !entry.exists()? {
             return Ok(false);
         }
         let attempt = Attempt::open(entry)?;
@@ -213,7 +271,9 @@ impl Agent {
 
     /// Removes what is needed by no open order and no unpacked version.
     pub fn tidy(&self) {
-        let tidied = self.journal.prune().and_then(|()| {
+        // Another try can only come in the newest generation, for the ratchet keeps all others out.
+        let may_matter = |order: &Order| order.generation >= self.ratchet.seen(&order.application);
+        let tidied = self.journal.prune(may_matter).and_then(|()| {
             let mut needed = self.root.unpacked_digests()?;
             for attempt in self.attempts.all().iter().filter(|attempt| !attempt.outcome().is_final()) {
                 let installations = attempt.order.iter().flat_map(|order| &order.installations);
@@ -225,6 +285,11 @@ impl Agent {
             tracing::warn!("old artifacts and journals cannot be removed: {error}");
         }
     }
+}
+
+/// The place of an order among those of its application.
+fn place(order: &Order) -> (u64, u32) {
+    (order.generation, number(&order.attempt))
 }
 
 fn waits_for_time(attempt: &Attempt) -> bool {

@@ -1,4 +1,5 @@
-//! Tells the server how far an attempt is, and brings it the output, until the server has the end of both.
+//! Tells the server how far an attempt is, and brings it the output, until the server has the end of both and, if the end is a
+//! question, has said so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +48,7 @@ impl Courier {
                 Err(error) => Err(error),
             };
             match done {
-                Ok(()) if self.attempt.is_heard() && self.logs.is_none() => return,
+                Ok(()) if self.attempt.is_heard() && !self.attempt.asks() && self.logs.is_none() => return self.close(),
                 Ok(()) => {
                     self.backoff.reset();
                     self.wait().await;
@@ -61,6 +62,12 @@ impl Courier {
         }
     }
 
+    fn close(&self) {
+        if let Err(error) = self.attempt.entry.set_heard() {
+            tracing::warn!("that the report of {} was heard cannot be kept: {error}", self.attempt.id);
+        }
+    }
+
     /// Sends the newest report, if it is news; what changed in between goes with it.
     async fn tell(&mut self) -> Result<(), CallError> {
         let revision = *self.changes.borrow_and_update();
@@ -69,13 +76,8 @@ impl Courier {
         }
         let report = self.attempt.report(&self.agent.root);
         match self.agent.client.tell(REPORT, &report).await {
-            Ok(()) => {
-                if report.outcome.is_final()
-                    && let Err(error) = self.attempt.set_heard()
-                {
-                    tracing::warn!("that the report of {} was heard cannot be kept: {error}", self.attempt.id);
-                }
-            }
+            Ok(()) if report.outcome.is_final() => self.attempt.set_heard(),
+            Ok(()) => {}
             Err(error) if error.is_final() => {
                 // Kept; the poll that asks for it or settles it changes the revision.
                 tracing::error!(attempt = %self.attempt.id, "the report of {} is not accepted: {error}", self.attempt.id);

@@ -7,7 +7,8 @@
 //!                   cancel.json     it is to end, and why
 //!                   final.json      how the attempt ended
 //!                   logs.json       how much of the output the server has
-//!                   heard.json      the server has the final report
+//!                   heard.json      the server has the final report and the whole output
+//!                   in_time.json    whether it had that before it ordered another try
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use tidegate_domain::{Digest, Millis};
 
 use crate::durable;
 
-/// Attempts whose journal stays after the server has heard their end.
+/// Attempts whose journal stays after the server has heard their end, beside those that another try may still ask about.
 pub const HEARD_KEPT: usize = 50;
 
 /// The folder of all attempts.
@@ -74,26 +75,29 @@ impl Journal {
         Entry(self.0.join(safe_name(attempt)))
     }
 
-    /// All attempts on disk. A folder that was made but not filled when the agent died is removed: nothing came of it.
+    /// All attempts on disk.
     pub fn entries(&self) -> io::Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for folder in fs::read_dir(&self.0)? {
-            let entry = Entry(folder?.path());
-            if entry.order()?.is_none() && entry.verdict()?.is_none() {
-                durable::remove(&entry.0)?;
-            } else {
-                entries.push(entry);
-            }
-        }
-        Ok(entries)
+        fs::read_dir(&self.0)?.map(|folder| Ok(Entry(folder?.path()))).collect()
     }
 
-    /// Forgets all but the last heard attempts.
-    pub fn prune(&self) -> io::Result<()> {
+    /// Removes folders that were made but not filled when the agent died: nothing came of them. Only at the start, for later on
+    /// such a folder is one that is about to be filled.
+    pub fn clear(&self) -> io::Result<()> {
+        for entry in self.entries()? {
+            if !entry.exists()? {
+                durable::remove(&entry.0)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets all but the last heard attempts, and those whose order `may_matter`.
+    pub fn prune(&self, may_matter: impl Fn(&Order) -> bool) -> io::Result<()> {
         let mut heard = Vec::new();
         for entry in self.entries()? {
             if entry.is_heard()
                 && let Some(verdict) = entry.verdict()?
+                && !entry.order()?.as_ref().is_some_and(&may_matter)
             {
                 heard.push((verdict.ended_at_ms, entry.0));
             }
@@ -109,8 +113,9 @@ impl Entry {
         &self.0
     }
 
-    pub fn exists(&self) -> bool {
-        self.0.is_dir()
+    /// Whether the attempt is known. A folder alone is nothing: the disk may have been full when it was to be filled.
+    pub fn exists(&self) -> io::Result<bool> {
+        Ok(self.attempt()?.is_some())
     }
 
     /// Takes an order on. Nothing of it may be done before this returns.
@@ -164,7 +169,7 @@ impl Entry {
         durable::read_json(&self.0.join("final.json"))
     }
 
-    /// Remembers that the server has the final report.
+    /// Remembers that the server has the final report and the whole output.
     pub fn set_heard(&self) -> io::Result<()> {
         if self.is_heard() {
             return Ok(());
@@ -174,6 +179,23 @@ impl Entry {
 
     pub fn is_heard(&self) -> bool {
         self.0.join("heard.json").exists()
+    }
+
+    /// Remembers whether the server had the end before it ordered another try.
+    pub fn set_in_time(&self, in_time: bool) -> io::Result<()> {
+        durable::write_json(&self.0.join("in_time.json"), &in_time)
+    }
+
+    pub fn in_time(&self) -> io::Result<Option<bool>> {
+        durable::read_json(&self.0.join("in_time.json"))
+    }
+
+    /// Whose it is, whether its order is known or not.
+    pub fn attempt(&self) -> io::Result<Option<AttemptId>> {
+        Ok(match self.order()? {
+            Some(order) => Some(order.attempt),
+            None => self.verdict()?.map(|verdict| verdict.attempt),
+        })
     }
 }
 
@@ -200,11 +222,48 @@ mod tests {
     }
 
     #[test]
+    fn heard_attempts_are_forgotten_but_for_the_last_and_those_that_may_matter() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::new(folder.path().to_owned());
+        let order: Order = serde_json::from_value(serde_json::json!({
+            "attempt": "DEP-1:a:1", "deployment": "DEP-1", "plan": Digest::of(b"plan"), "application": "shop",
+            "environment": "test", "target": "a", "generation": 1, "expires_at_ms": 0, "installations": [], "variables": {},
+            "start_at": 0,
+        }))
+        .expect("an order");
+        for number in 1..=HEARD_KEPT as i64 + 3 {
+            let order = Order { attempt: format!("DEP-1:a:{number}"), generation: number as u64, ..order.clone() };
+            let entry = journal.entry(&order.attempt);
+            entry.begin(&order).expect("begun");
+            let verdict = Verdict {
+                attempt: order.attempt,
+                generation: order.generation,
+                outcome: Outcome::Healthy,
+                detail: None,
+                ended_at_ms: number,
+            };
+            entry.finish(&verdict).expect("ended");
+            if number != 1 {
+                entry.set_heard().expect("heard");
+            }
+        }
+        journal.prune(|order| order.generation == 2).expect("pruned");
+        let is_kept = |number: u32| journal.entry(&format!("DEP-1:a:{number}")).folder().exists();
+        assert!(is_kept(1), "the server has not heard of it");
+        assert!(is_kept(2), "it may matter");
+        assert!(!is_kept(3));
+        assert_eq!(journal.entries().expect("entries").len(), HEARD_KEPT + 2);
+    }
+
+    #[test]
     fn a_folder_that_was_made_but_not_filled_is_nothing() {
         let folder = tempfile::tempdir().expect("a folder");
         let journal = Journal::new(folder.path().to_owned());
-        fs::create_dir(journal.entry("DEP-1:a:1").folder()).expect("an empty folder");
+        let entry = journal.entry("DEP-1:a:1");
+        fs::create_dir(entry.folder()).expect("an empty folder");
+        assert!(!entry.exists().expect("read"), "the order is taken on when it comes again");
+        journal.clear().expect("cleared");
         assert_eq!(journal.entries().expect("entries").len(), 0);
-        assert!(!journal.entry("DEP-1:a:1").exists());
+        assert!(!journal.entry("DEP-1:a:1").folder().exists());
     }
 }

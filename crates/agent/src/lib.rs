@@ -2,7 +2,8 @@
 //!
 //! The way of an order: [`agent`] polls and hears it, [`check`] says no or yes, [`attempts`] journals it and gives it to a
 //! [`runner`], which walks its items, each through a driver of [`driver`]; [`courier`] tells the server how far it is. Whatever
-//! is not in memory any more after a kill is found again in [`journal`], [`launch`] and [`place`].
+//! is not in memory any more after a kill is found again in [`journal`], [`launch`] and [`place`]; what an earlier try of the
+//! same deployment did, in [`past`].
 
 mod agent;
 mod attempt;
@@ -24,6 +25,7 @@ mod item;
 mod journal;
 mod launch;
 mod logs;
+mod past;
 mod pid;
 mod place;
 mod ratchet;

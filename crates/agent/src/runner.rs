@@ -18,17 +18,21 @@ use crate::driver::{End, Job, files, health, process, say, script, systemd};
 use crate::fetch::FetchError;
 use crate::item::{Item, Work, items};
 use crate::journal::Record;
+use crate::past::{Known, Past};
 
 /// Tries of one item over all lives of the agent: a step that brings the host down each time must not do so for ever.
 pub const TRIES_MAX: u32 = 10;
 /// How long an attempt that has begun may wait for an artifact.
 const FETCH_AGAIN: Duration = Duration::from_mins(10);
+/// The number under which an attempt keeps what it learns from earlier attempts; its own tries count from 1.
+const NO_TRY: u32 = 0;
 
 type Verdict = (Outcome, Option<String>);
 
 /// Carries the attempt to its end and journals it.
 pub async fn run(agent: Arc<Agent>, attempt: Arc<Attempt>) {
     let Some(order) = attempt.order.as_ref().filter(|_| !attempt.outcome().is_final()) else { return };
+    agent.earlier_ended(order).await;
     let turn = agent.turn(&order.application);
     let runner = Runner { agent: &agent, attempt: &attempt, order };
     let (outcome, detail) = {
@@ -139,7 +143,10 @@ impl Runner<'_> {
                 Some(Record { state: StepState::Starting, number, .. }) => self.item(&item, Some(number)).await?,
                 Some(Record { state, exit_code, took_ms, detail, .. }) => End { state, exit_code, took_ms, detail },
                 None if self.attempt.cancel.is_cancelled() => return Ok(self.cancelled()),
-                None => self.item(&item, None).await?,
+                None => match self.before(&item).await? {
+                    Some(end) => self.keep(&item, NO_TRY, end, None)?,
+                    None => self.item(&item, None).await?,
+                },
             };
             if end.state != StepState::Succeeded {
                 let what = format!("{}: {}", item.name(), end.detail.unwrap_or_default());
@@ -147,6 +154,29 @@ impl Runner<'_> {
             }
         }
         Ok((Outcome::Healthy, None))
+    }
+
+    /// What earlier attempts make of a step that must not run twice; `None` if it is to run.
+    async fn before(&self, item: &Item<'_>) -> io::Result<Option<End>> {
+        let Work::Step(index, Step { action: Action::Script { class, verify, .. }, .. }) = item.work else { return Ok(None) };
+        if *class == Class::Idempotent {
+            return Ok(None);
+        }
+        let past = Past::of(&self.agent.journal, self.order)?;
+        let known = past.known(item.position, index, &self.attempt.cancel).await?;
+        let job = self.job(item, NO_TRY);
+        if known != Known::ToRun {
+            job.say(&heading(item, NO_TRY))?;
+        }
+        Ok(match (known, class) {
+            (Known::ToRun, _) => None,
+            (Known::Ran(end), _) => Some(end),
+            (Known::InDoubt(question), Class::Once) => Some(End::new(StepState::Unknown, question)),
+            (Known::InDoubt(_), _) => match resolved(script::lost(&job, Doubt { class: *class, verify }).await, *class) {
+                Earlier::Over(end) => Some(end),
+                Earlier::Run => None,
+            },
+        })
     }
 
     fn cancelled(&self) -> Verdict {
@@ -189,9 +219,7 @@ impl Runner<'_> {
         let record =
             Record { state: StepState::Starting, number, began_at_ms: now_ms(), exit_code: None, took_ms: None, detail: None };
         self.attempt.set_record(item.position, record)?;
-        let again = if number > 1 { format!(", try {number}") } else { String::new() };
-        let job = self.job(item, number);
-        job.say(&format!("── {}, version {}{again} ──", item.name(), item.installation.version))
+        self.job(item, number).say(&heading(item, number))
     }
 
     /// Journals the end.
@@ -238,14 +266,7 @@ impl Runner<'_> {
             Work::Step(_, Step { action: Action::Systemd { .. }, .. }) => Doubt { class: Class::Idempotent, verify: &[] },
             Work::Step(_, _) | Work::Settle(_) => return Earlier::Run,
         };
-        let earlier = script::take_up(&self.job(item, number), doubt).await;
-        earlier.unwrap_or_else(|end| match (doubt.class, end.state) {
-            // That it cannot be found out does not mean that it failed.
-            (Class::Once | Class::Verifiable, StepState::Failed | StepState::Errored) => {
-                Earlier::Over(End { state: StepState::Unknown, ..end })
-            }
-            _ => Earlier::Over(end),
-        })
+        resolved(script::take_up(&self.job(item, number), doubt).await, doubt.class)
     }
 
     /// One try; `None` if nobody saw its end.
@@ -264,6 +285,23 @@ impl Runner<'_> {
             Action::Systemd { unit, verb } => seen(systemd::run(&job, unit, *verb).await),
         }
     }
+}
+
+/// What follows from an earlier try when looking at it may itself have failed.
+fn resolved(earlier: Result<Earlier, End>, class: Class) -> Earlier {
+    earlier.unwrap_or_else(|end| match (class, end.state) {
+        // That it cannot be found out does not mean that it failed.
+        (Class::Once | Class::Verifiable, StepState::Failed | StepState::Errored) => {
+            Earlier::Over(End { state: StepState::Unknown, ..end })
+        }
+        _ => Earlier::Over(end),
+    })
+}
+
+/// The line above what people see of a try.
+fn heading(item: &Item<'_>, number: u32) -> String {
+    let again = if number > 1 { format!(", try {number}") } else { String::new() };
+    format!("── {}, version {}{again} ──", item.name(), item.installation.version)
 }
 
 fn seen(run: Result<Run, End>) -> Option<End> {
@@ -304,7 +342,8 @@ fn outcome_of(state: StepState) -> Outcome {
     }
 }
 
-fn state_text(state: StepState) -> &'static str {
+/// A state as people read it.
+pub fn state_text(state: StepState) -> &'static str {
     match state {
         StepState::Starting => "starting",
         StepState::Running => "running",

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,6 +35,8 @@ const SETTLE: Duration = Duration::from_millis(250);
 const LOG_BYTES_MAX: u64 = 1 << 20;
 /// Between looks at the log's length.
 const LOG_LOOK: Duration = Duration::from_secs(10);
+/// The same while the log grows fast.
+const LOG_LOOK_SOON: Duration = Duration::from_secs(1);
 
 /// What is to be kept up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -289,38 +291,63 @@ fn remove_runs_before(place: &Place, serial: u64) -> io::Result<()> {
 async fn watch_log_until(place: &Place, ended: impl Future<Output = ()>) {
     tokio::pin!(ended);
     loop {
-        if let Err(error) = rotate(place) {
+        let was_long = rotate(place).unwrap_or_else(|error| {
             tracing::warn!("{} cannot be kept short: {error}", place.log().display());
-        }
+            false
+        });
         tokio::select! {
             () = &mut ended => return,
-            () = tokio::time::sleep(LOG_LOOK) => {}
+            () = tokio::time::sleep(if was_long { LOG_LOOK_SOON } else { LOG_LOOK }) => {}
         }
     }
 }
 
-/// Copies and empties a long log. The program goes on writing to the same file, so it needs no telling.
-fn rotate(place: &Place) -> io::Result<()> {
+/// Keeps the end of a long log beside it and empties it; whether it was long. The program goes on writing to the same file, so
+/// it needs no telling.
+fn rotate(place: &Place) -> io::Result<bool> {
     let log = place.log();
-    if fs::metadata(&log).is_ok_and(|about| about.len() > LOG_BYTES_MAX) {
-        fs::copy(&log, log.with_extension("1"))?;
+    let is_long = fs::metadata(&log).is_ok_and(|about| about.len() > LOG_BYTES_MAX);
+    if is_long {
+        fs::write(log.with_extension("1"), end_of(&log, LOG_BYTES_MAX)?)?;
         OpenOptions::new().write(true).open(&log)?.set_len(0)?;
     }
-    Ok(())
+    Ok(is_long)
+}
+
+/// The last bytes of a file.
+fn end_of(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(bytes_max)))?;
+    let mut bytes = Vec::new();
+    file.take(bytes_max).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The last line of the log, for a message.
 fn last_words(place: &Place) -> String {
-    use std::io::{Read as _, Seek as _, SeekFrom};
-    let read = || -> io::Result<String> {
-        let mut file = fs::File::open(place.log())?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(400)))?;
-        let mut bytes = Vec::new();
-        file.take(400).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&end_of(&place.log(), 400).unwrap_or_default()).into_owned();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
     line.map_or_else(String::new, |line| format!("; its last words: {}", line.trim().chars().take(200).collect::<String>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_log_that_grew_fast_only_the_end_is_kept() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Root::open(folder.path()).expect("a root");
+        let place = root.component(&Name::parse("ledger").expect("a name"));
+        durable::make_folder(place.folder()).expect("its folder");
+        fs::write(place.log(), "short").expect("written");
+        assert!(!rotate(&place).expect("looked at"));
+        let text = "x".repeat(3 * LOG_BYTES_MAX as usize) + "end";
+        fs::write(place.log(), &text).expect("written");
+        assert!(rotate(&place).expect("kept short"));
+        assert_eq!(fs::metadata(place.log()).expect("the log").len(), 0);
+        let kept = fs::read_to_string(place.log().with_extension("1")).expect("the end");
+        assert!(kept.len() as u64 == LOG_BYTES_MAX && text.ends_with(&kept));
+    }
 }

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use tidegate_domain::deployment::order::{Installation, Order, StepState};
+use tidegate_domain::limits;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
@@ -125,11 +126,17 @@ impl Job<'_> {
     }
 }
 
-/// Adds a line to the output in a try's folder.
+/// What the agent may add to the output of a program: a health that flaps for hours must not fill the disk.
+const SAID_BYTES_MAX: u64 = 64 << 10;
+
+/// Adds a line to the output in a try's folder, if there is room.
 pub fn say(folder: &Path, text: &str) -> io::Result<()> {
     crate::durable::make_folder(folder)?;
     let path = folder.join(supervisor::OUTPUT);
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+    if file.metadata()?.len() > limits::STEP_OUTPUT_BYTES_MAX + SAID_BYTES_MAX {
+        return Ok(());
+    }
     file.write_all(format!("{text}\n").as_bytes())
 }
 
@@ -141,4 +148,20 @@ fn inside(folder: &Path, run: &str) -> Result<PathBuf, String> {
         return Ok(path);
     }
     Err(format!("{run} is not a program inside the artifact"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_try_is_bounded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let line = "x".repeat(100 << 10);
+        for _ in 0..20 {
+            say(folder.path(), &line).expect("said, or left out");
+        }
+        let length = fs::metadata(folder.path().join(supervisor::OUTPUT)).expect("the output").len();
+        assert!(length <= limits::STEP_OUTPUT_BYTES_MAX + SAID_BYTES_MAX + line.len() as u64 + 1, "{length}");
+    }
 }

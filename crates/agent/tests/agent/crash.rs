@@ -138,6 +138,9 @@ fn order(world: &World, address: &str) -> Order {
 async fn answered(world: &World, order: &Order, report: &Report, point: u32) -> Report {
     let last = report.steps.last().expect("a step");
     assert_eq!((last.name.as_str(), last.state), ("once", StepState::Unknown), "killed at write {point}");
+    // A person takes longer than the agent's next poll.
+    let mark = world.root().join("journal/DEP-1_web-1_1/in_time.json");
+    wait_until("the question has reached a person", || mark.exists()).await;
     let done = world.effects().iter().any(|line| line.starts_with("effect once"));
     let mut next = order.clone();
     next.attempt = "DEP-1:web-1:2".into();

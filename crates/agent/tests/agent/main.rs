@@ -5,6 +5,7 @@ mod doubt;
 mod launches;
 mod refusals;
 mod releases;
+mod retries;
 mod server;
 mod services;
 mod steps;

@@ -224,6 +224,25 @@ async fn an_order_that_expired_while_the_agent_was_away() {
 }
 
 #[tokio::test]
+async fn slow_an_agent_that_is_not_heard_takes_on_only_so_much() {
+    let world = World::running().await;
+    let attempts: Vec<String> = (1..=300).map(|number| format!("DEP-{number}:web-1:1")).collect();
+    world.server.with(|memory| {
+        memory.deaf = true;
+        memory.cancel.clone_from(&attempts);
+    });
+    let journal = || std::fs::read_dir(world.root().join("journal")).map_or(0, Iterator::count);
+    wait_until("the agent holds all it can", || journal() == 256).await;
+    let polls = world.server.with(|memory| memory.polls);
+    world.server.until("two more polls", |memory| (memory.polls >= polls + 2).then_some(())).await;
+    assert_eq!(journal(), 256);
+    world.server.with(|memory| memory.deaf = false);
+    for attempt in &attempts {
+        assert_eq!(world.server.end_of(attempt).await.outcome, Outcome::Cancelled);
+    }
+}
+
+#[tokio::test]
 async fn an_evil_archive_leaves_nothing_behind() {
     let world = World::running().await;
     let mut builder = tar::Builder::new(Vec::new());

@@ -48,6 +48,12 @@ pub struct Memory {
     pub lies_told: u32,
     pub polls: u32,
     pub report_status: Option<StatusCode>,
+    /// Reports do not come through.
+    pub deaf: bool,
+    /// Output does not come through.
+    pub log_lost: bool,
+    /// Output that did not come through although the end of its attempt had.
+    pub log_lost_after_end: u32,
 }
 
 #[derive(Clone)]
@@ -79,6 +85,9 @@ impl Server {
             lies_told: 0,
             polls: 0,
             report_status: None,
+            deaf: false,
+            log_lost: false,
+            log_lost_after_end: 0,
         };
         let server = Server { address, memory: Arc::new(Mutex::new(memory)), changes: watch::Sender::new(0) };
         let routes = Router::new()
@@ -179,6 +188,11 @@ impl Memory {
     fn heard_end(&self, attempt: &str) -> bool {
         self.reports.iter().any(|report| report.attempt == attempt && report.outcome != Outcome::InProgress)
     }
+
+    /// A server settles what it has heard the end of, also when it dropped the report as late.
+    fn is_settled(&self, attempt: &String) -> bool {
+        self.settled.contains(attempt) || (self.report_status.is_none() && self.heard_end(attempt))
+    }
 }
 
 type Answer<T> = Result<Json<T>, StatusCode>;
@@ -231,7 +245,7 @@ async fn poll(State(server): State<Server>, headers: HeaderMap, Json(question): 
             let open: Vec<Order> = memory.orders.iter().filter(|order| !memory.heard_end(&order.attempt)).cloned().collect();
             let orders = open.into_iter().filter(|order| !question.known.contains(&order.attempt)).collect::<Vec<_>>();
             let cancel = memory.cancel.iter().filter(|id| !memory.heard_end(id)).cloned().collect::<Vec<_>>();
-            let settled = memory.settled.iter().filter(|id| question.known.contains(id)).cloned().collect::<Vec<_>>();
+            let settled = question.known.iter().filter(|id| memory.is_settled(id)).cloned().collect::<Vec<_>>();
             let full = !orders.is_empty() || !cancel.is_empty() || !settled.is_empty();
             if full || hold.is_elapsed() || question.wait_seconds == 0 {
                 let (nonce, server_now_ms) = (question.nonce.clone(), memory.now_ms);
@@ -254,6 +268,9 @@ async fn report(State(server): State<Server>, headers: HeaderMap, Json(report): 
         return status;
     }
     server.with(|memory| {
+        if memory.deaf {
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         memory.reports.push(report);
         memory.report_status.unwrap_or(StatusCode::NO_CONTENT)
     })
@@ -264,12 +281,16 @@ async fn log(State(server): State<Server>, headers: HeaderMap, Json(sent): Json<
         return status;
     }
     server.with(|memory| {
+        if memory.log_lost {
+            memory.log_lost_after_end += u32::from(sent.chunks.iter().any(|chunk| memory.heard_end(&chunk.attempt)));
+            return StatusCode::SERVICE_UNAVAILABLE;
+        }
         for chunk in sent.chunks {
             let kept = memory.chunks.entry((chunk.attempt, chunk.number)).or_insert_with(|| chunk.text.clone());
             memory.resent_chunks_differ |= *kept != chunk.text;
         }
-    });
-    StatusCode::NO_CONTENT
+        StatusCode::NO_CONTENT
+    })
 }
 
 async fn artifact(State(server): State<Server>, headers: HeaderMap, Path(digest): Path<String>) -> Result<Vec<u8>, StatusCode> {

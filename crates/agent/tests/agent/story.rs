@@ -3,6 +3,7 @@
 use tidegate_domain::deployment::order::{Outcome, StepState};
 use tidegate_domain::estate::Class;
 
+use crate::server::Memory;
 use crate::world::{World, free_address, get, http_health, process, script, switch, unpack};
 
 const SERVE: (&str, &str) = ("serve", "exec \"$PROGRAM\" serve \"$1\"");
@@ -33,4 +34,21 @@ async fn an_order_ends_in_a_healthy_supervised_program() {
         text.contains("health of ledger").then_some(text)
     });
     assert!(log.await.contains("migrating ledger to 1.0 in "), "{}", world.server.log(&order.attempt));
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_between_its_last_report_and_the_last_of_the_log_sends_the_rest() {
+    let mut world = World::running().await;
+    world.server.with(|memory| memory.log_lost = true);
+    let steps = vec![unpack(), script("step", Class::Once)];
+    let order = world.order(1, 1, vec![world.scripts("1.0", &[("step", "echo the last line")], steps)]);
+    assert_eq!(world.server.carry_out(order.clone()).await.outcome, Outcome::Healthy);
+    let lost = |memory: &mut Memory| (memory.log_lost_after_end > 0).then_some(());
+    world.server.until("output that is lost", lost).await;
+    world.kill().await;
+    world.server.with(|memory| memory.log_lost = false);
+    world.start(0);
+    let whole = |memory: &mut Memory| memory.chunks.values().any(|text| text.contains("the last line")).then_some(());
+    world.server.until("the whole log", whole).await;
+    world.server.log(&order.attempt);
 }

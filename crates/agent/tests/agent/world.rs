@@ -222,12 +222,15 @@ pub async fn get(address: &str, path: &str) -> Result<String, reqwest::Error> {
     client.get(format!("http://{address}{path}")).send().await?.text().await
 }
 
-/// A loopback address of this test process alone, with a port of this story alone.
+/// A loopback address of this test process alone, with a port of this story alone. A test that was broken off may have left its
+/// services behind, and the kernel uses its number again, so it is tried.
 pub fn free_address() -> String {
     static NEXT: AtomicU16 = AtomicU16::new(10_000);
     let pid = std::process::id();
     let [_, high, middle, low] = pid.to_be_bytes();
-    format!("127.{}.{middle}.{low}:{}", 64 + high, NEXT.fetch_add(1, Ordering::SeqCst))
+    let mut addresses =
+        std::iter::repeat_with(|| format!("127.{}.{middle}.{low}:{}", 64 + high, NEXT.fetch_add(1, Ordering::SeqCst)));
+    addresses.find(|address| std::net::TcpListener::bind(address).is_ok()).expect("a free address")
 }
 
 /// A packed archive of (path, content, mode).
