@@ -1,5 +1,7 @@
 //! A change: what could affect services, who authorised it, and for exactly which content.
 
+pub mod difference;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -595,6 +597,13 @@ impl Change {
                 self.closed_at_ms = Some(at_ms);
             }
         }
+    }
+
+    /// Whether somebody's vote on it is awaited: they neither wrote some of it nor have voted.
+    pub fn awaits_vote_of(&self, person: &Name) -> bool {
+        let wrote = self.author == *person || self.editors.contains(person);
+        let voted = self.votes.iter().any(|vote| vote.by == *person);
+        self.state == State::AwaitingAuthorisation && !self.on_hold && !wrote && !voted
     }
 
     fn is_open(&self) -> bool {

@@ -67,6 +67,7 @@ fn shown(change: Change) -> ChangeShown {
     let plan = world::plan("1.2", &[1, 3, 8], &[bake(60), error_rate()]);
     let digest = tidegate_domain::canonical::digest(&plan);
     ChangeShown {
+        since_vote: Vec::new(),
         change,
         planned: vec![Planned { environment: name("production"), digest, plan, deployment: Some(id("DEP-01k8t5")) }],
         release: Some(ReleaseLink { id: id("REL-01k8q2"), application: name("ledger"), version: version("1.2") }),
@@ -87,6 +88,10 @@ pub fn change() -> ChangePage {
         deployments: vec![view(deployments::refused())],
         history: world::history(Noun::Change, "CHG-01k8q4", &sentences),
     }
+}
+
+pub fn inbox() -> Vec<Change> {
+    vec![awaiting()]
 }
 
 pub fn changes() -> List<Change> {

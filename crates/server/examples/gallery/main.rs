@@ -4,12 +4,14 @@
 //! no server to show them. Nothing of it is part of the product.
 
 mod deployments;
+mod estate;
 mod governance;
 mod world;
 
 use std::path::Path;
 
 use maud::Markup;
+use tidegate_server::web::page::changes::ChangesPage;
 use tidegate_server::web::{assets, page};
 
 fn main() -> std::io::Result<()> {
@@ -29,7 +31,7 @@ fn main() -> std::io::Result<()> {
     std::fs::write(directory.join("index.html"), index)
 }
 
-const ASSETS: [&str; 5] = ["tidegate.css", "live.js", "fleet.js", "theme.js", "logo.svg"];
+const ASSETS: [&str; 6] = ["tidegate.css", "live.js", "fleet.js", "keys.js", "theme.js", "logo.svg"];
 
 /// The page with addresses that work from a file.
 fn beside_its_assets(html: String) -> String {
@@ -46,10 +48,22 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("release", page::release::release(&bob, &governance::release())),
         ("change-to-approve", page::change::change(&bob, &governance::change())),
         ("change-own", page::change::change(&world::chrome("alice"), &governance::change())),
-        ("changes", page::changes::changes(&bob, &governance::changes())),
-        ("changes-empty", page::changes::changes(&bob, &world::list(Vec::new()))),
+        ("changes", page::changes::changes(&bob, &ChangesPage { inbox: governance::inbox(), list: governance::changes() })),
+        ("changes-empty", page::changes::changes(&bob, &ChangesPage { inbox: Vec::new(), list: world::list(Vec::new()) })),
         ("freezes", page::freezes::freezes(&bob, &governance::freezes())),
         ("freezes-empty", page::freezes::freezes(&bob, &governance::freezes_empty())),
+        ("calendar", page::calendar::calendar(&bob, &estate::calendar())),
+        ("calendar-quarter", page::calendar::calendar(&bob, &estate::quarter())),
+        ("environments", page::environments::environments(&bob, &estate::matrix())),
+        ("environments-compared", page::environments::environments(&bob, &estate::compared())),
+        ("targets", page::targets::targets(&bob, &estate::targets())),
+        ("targets-empty", page::targets::targets(&bob, &world::list(Vec::new()))),
+        ("target", page::targets::target(&world::chrome("alice"), &estate::target())),
+        ("artifacts", page::artifacts::artifacts(&bob, &estate::artifacts())),
+        ("artifacts-empty", page::artifacts::artifacts(&bob, &world::list(Vec::new()))),
+        ("audit", page::audit::audit(&bob, &estate::audit())),
+        ("audit-broken", page::audit::audit(&bob, &estate::audit_broken())),
+        ("people", page::people::people(&bob, &estate::people())),
         ("deployments", page::deployments::deployments(&bob, &deployments::list())),
         ("deployments-empty", page::deployments::deployments(&bob, &world::list(Vec::new()))),
     ];

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use maud::Markup;
 use tidegate_api::request::{ListQuery, Nothing, VoteOnChange, WithReason};
 use tidegate_domain::access::{About, Permission};
-use tidegate_domain::change::{Change, Command};
+use tidegate_domain::change::{Change, Command, State as ChangeState, difference};
 use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::event::{Noun, Stream};
 use tidegate_domain::release::Release;
@@ -24,6 +24,7 @@ use crate::pages::form::Form;
 use crate::pages::{Visit, back, history};
 use crate::problem::No;
 use crate::web::page::change::{ChangePage, ChangeShown, Planned};
+use crate::web::page::changes::ChangesPage;
 use crate::web::page::{List, ReleaseLink, change as page, changes};
 
 type Shared = State<Arc<App>>;
@@ -43,9 +44,23 @@ async fn all(State(app): Shared, visit: Visit, Query(query): Query<ListQuery>) -
 }
 
 async fn listed(app: &App, visit: &Visit, query: ListQuery) -> Result<Markup, No> {
+    let inbox = inbox(app, visit).await?;
     let found = list::page::<Change>(app, &visit.caller, &query).await?;
     let rows = found.rows.into_iter().map(|row| row.value).collect();
-    Ok(changes::changes(&visit.chrome, &List { rows, next: found.next, query }))
+    Ok(changes::changes(&visit.chrome, &ChangesPage { inbox, list: List { rows, next: found.next, query } }))
+}
+
+/// What waits for the visitor's vote, the longest waiting first.
+async fn inbox(app: &App, visit: &Visit) -> Result<Vec<Change>, No> {
+    let filter = Filter { states: vec![ChangeState::AwaitingAuthorisation.as_str().into()], ..Filter::default() };
+    let request = PageRequest { order: Order::OldestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
+    let found = app.store.list::<Change>(&filter, &request).await?.rows;
+    let person = &visit.caller.person;
+    let may = |change: &Change| {
+        let about = |environment| About { application: Some(&change.content.application), environment: Some(environment) };
+        change.content.environments.iter().all(|environment| person.may(Permission::Authorise, about(environment)))
+    };
+    Ok(found.into_iter().map(|row| row.value).filter(|it| it.awaits_vote_of(&person.name) && may(it)).collect())
 }
 
 async fn one(State(app): Shared, visit: Visit, Path(id): Path<String>) -> Response {
@@ -90,7 +105,9 @@ async fn in_full(app: &App, visit: &Visit, change: Change, under: &[Deployment])
         Some(id) => app.store.load::<Release>(id.as_str()).await?.map(|found| link(&found.value)),
         None => None,
     };
-    Ok(ChangeShown { change, planned, release })
+    let before = service::last_voted(app, &change).await?;
+    let since_vote = before.map(|before| difference::between(&before, &change.content)).unwrap_or_default();
+    Ok(ChangeShown { change, planned, release, since_vote })
 }
 
 /// A release by number and name.

@@ -3,6 +3,7 @@
 use tidegate_api::request::{CloseChange, VoteOnChange, WriteChange};
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::{Change, Command, Content, Event, Vote};
+use tidegate_domain::event::{Noun, Stream};
 use tidegate_domain::{Id, Millis, Name, Refusal, limits};
 use tidegate_store::Stored;
 
@@ -53,6 +54,18 @@ pub fn decided(
     let mut changed = change.clone();
     events.iter().for_each(|event| changed.apply(event, now_ms));
     Ok((events, changed))
+}
+
+/// The content on which the last vote was cast that has fallen since, if one has: what its difference to today's is shown from.
+pub async fn last_voted(app: &App, change: &Change) -> Result<Option<Content>, No> {
+    const EDITS_MAX: u32 = 1_000;
+    let Some(fallen) = change.fallen_votes.last().filter(|vote| vote.digest != change.content.digest()) else { return Ok(None) };
+    let rows = app.store.events_of(&Stream::new(Noun::Change, &change.id), 0, EDITS_MAX).await?;
+    let contents = rows.iter().filter(|row| matches!(row.kind.as_str(), "drafted" | "edited")).filter_map(|row| {
+        let body: serde_json::Value = serde_json::from_str(&row.body).ok()?;
+        serde_json::from_value::<Content>(body.get("content")?.clone()).ok()
+    });
+    Ok(contents.into_iter().find(|content| content.digest() == fallen.digest))
 }
 
 fn bounded(content: &Content) -> Result<(), Refusal> {

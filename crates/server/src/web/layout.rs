@@ -104,6 +104,7 @@ pub fn page(chrome: &Chrome, section: Section, title: &str, main: &Markup) -> Ma
                 script src=(assets::url("theme.js")) {}
                 script type="module" src=(assets::url("live.js")) {}
                 script type="module" src=(assets::url("fleet.js")) {}
+                script type="module" src=(assets::url("keys.js")) {}
             }
             body data-stream=[chrome.stream.as_deref()] data-now=(chrome.now_ms) {
                 a.skip href="#main" { "Skip to content" }

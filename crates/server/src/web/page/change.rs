@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 use tidegate_api::view::{DeploymentView, EventView};
 use tidegate_domain::access::Permission;
+use tidegate_domain::change::difference::Difference;
 use tidegate_domain::change::{Change, Choice, Class, Level, State, Vote};
 use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::{Digest, Id, Name};
@@ -16,7 +17,7 @@ use crate::web::form::{Act, Need, Weight, hidden, reason, reason_for_a_no, value
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
 use crate::web::refusal::{not_offered, warning};
 use crate::web::state::{self, glyph};
-use crate::web::table::empty;
+use crate::web::table::{empty, none, tight};
 use crate::web::time::Clock;
 
 /// A change with what would run under it.
@@ -28,6 +29,8 @@ pub struct ChangeShown {
     pub planned: Vec<Planned>,
     /// The release it belongs to.
     pub release: Option<ReleaseLink>,
+    /// What is different since the last vote that has fallen.
+    pub since_vote: Vec<Difference>,
 }
 
 /// The plan of a change for one environment.
@@ -115,7 +118,7 @@ pub fn panel(chrome: &Chrome, shown: &ChangeShown, heading: Heading) -> Markup {
                 section { (heading.below("What would run")) (would_run(shown)) }
                 div {
                     section { (heading.below("Way out")) (way_out(change)) }
-                    section { (heading.below("Votes")) (votes(change, &clock)) (ballot(chrome, change)) }
+                    section { (heading.below("Votes")) (votes(change, &clock)) (since_vote(&shown.since_vote)) (ballot(chrome, change)) }
                     (steering(chrome, change))
                     @if !change.review.is_empty() { section { (heading.below("Review")) p.prose { (sentence(&change.review)) } } }
                 }
@@ -258,6 +261,19 @@ fn vote(vote: &Vote, classes: &str, clock: &Clock) -> Markup {
     }
 }
 
+/// What a vote was cast on and what it is now, field by field.
+fn since_vote(differences: &[Difference]) -> Markup {
+    html! {
+        @if !differences.is_empty() {
+            (tight("Changed since the last vote", &["Changed since the last vote", "It was", "It is"], &html! {
+                @for it in differences {
+                    tr { th scope="row" { (it.field) } td data-head="It was" { del { (it.before) @if it.before.is_empty() { (none()) } } } td data-head="It is" { ins { (it.after) @if it.after.is_empty() { (none()) } } } }
+                }
+            }))
+        }
+    }
+}
+
 /// The form, or why there is none and what would change that.
 fn ballot(chrome: &Chrome, change: &Change) -> Markup {
     if change.state != State::AwaitingAuthorisation {
@@ -283,8 +299,8 @@ fn ballot(chrome: &Chrome, change: &Change) -> Markup {
             (value("digest", change.content.digest().as_str()))
             (reason_for_a_no())
             div.buttons {
-                button.button.main type="submit" name="choice" value="approve" { "Approve" }
-                button.button.grave type="submit" name="choice" value="reject" { "Reject" }
+                button.button.main type="submit" name="choice" value="approve" data-key="a" { "Approve" }
+                button.button.grave type="submit" name="choice" value="reject" data-key="r" { "Reject" }
                 span.small.muted { "You vote on content " (digest(&change.content.digest())) "; if it changes, your vote falls." }
             }
         }

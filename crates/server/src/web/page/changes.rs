@@ -5,7 +5,7 @@ use tidegate_domain::change::{Change, Class};
 
 use super::List;
 use super::change::{class, level, look};
-use crate::web::layout::{Chrome, Section, live, page};
+use crate::web::layout::{Chrome, Section, live, page, section_with};
 use crate::web::table::{By, Filter, empty, table};
 use crate::web::time::Clock;
 
@@ -26,12 +26,23 @@ const COMMANDS: [&str; 2] = [
     "tidegate change submit CHG-…",
 ];
 
-/// Draws the list.
-pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
+/// What the page shows.
+#[derive(Debug, Clone)]
+pub struct ChangesPage {
+    /// What waits for the vote of whoever looks, the longest waiting first.
+    pub inbox: Vec<Change>,
+    /// All of them.
+    pub list: List<Change>,
+}
+
+/// Draws the inbox and the list.
+pub fn changes(chrome: &Chrome, page_view: &ChangesPage) -> Markup {
+    let view = &page_view.list;
     let clock = chrome.clock();
     let filter = Filter { path: "/changes", query: &view.query, states: &STATES, by: By::Place };
     let main = html! {
         div.title { h1 { "Changes" } p.muted { "What could affect services, and who authorised it." } }
+        @if !page_view.inbox.is_empty() { (live("inbox", &section_with("Waiting for your vote", &html! { span.count { (page_view.inbox.len()) } }, &inbox(&page_view.inbox, &clock)))) }
         (filter.form())
         (live("rows", &html! {
             @match (view.rows.is_empty(), filter.is_asked()) {
@@ -43,6 +54,25 @@ pub fn changes(chrome: &Chrome, view: &List<Change>) -> Markup {
         }))
     };
     page(chrome, Section::Changes, "Changes", &main)
+}
+
+/// One line each: how much is at stake, and the page that shows what would run and takes the vote.
+fn inbox(changes: &[Change], clock: &Clock) -> Markup {
+    html! {
+        div.asks { ul.lines {
+            @for change in changes {
+                li {
+                    div.grow {
+                        a href={ "/changes/" (change.id) } { (change.content.title) }
+                        span.small.block { (class(change.content.class)) " · " (change.content.application) " → " (change.content.environments.iter().map(tidegate_domain::Name::as_str).collect::<Vec<_>>().join(", ")) " · by " (change.author) }
+                    }
+                    span.small { "risk " (level(change.content.risk)) " impact " (level(change.content.impact)) }
+                    span.small.muted { (clock.since(change.created_at_ms)) }
+                    a.button href={ "/changes/" (change.id) "#change" } { "Decide" }
+                }
+            }
+        } }
+    }
 }
 
 /// Changes as a table; also in the scope of a release.
