@@ -161,6 +161,7 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| Fault::new(format!("{}: {error}", config.listen)))?;
     let address = listener.local_addr().map_err(|error| Fault::new(error.to_string()))?;
     let app = open(config, clock, address).await?;
+    crate::descriptors::provide(&app).await?;
     let login_link = first_link(&app).await?;
     let (stop, stopped) = watch::channel(false);
     let orchestrator = tokio::spawn(crate::orchestrator::run(app.clone(), stopped.clone()));
