@@ -13,6 +13,7 @@ mod bounds;
 mod change;
 pub mod clock;
 pub mod deployment;
+mod descriptors;
 mod door;
 mod estate;
 mod freeze;
