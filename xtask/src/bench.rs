@@ -2,6 +2,7 @@
 
 mod events;
 mod fleet;
+mod idle;
 
 use std::path::Path;
 
@@ -33,7 +34,7 @@ impl Row {
 /// A bench and its name on the command line.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
 
-const BENCHES: [Bench; 2] = [("events", events::run), ("fleet", fleet::run)];
+const BENCHES: [Bench; 3] = [("events", events::run), ("fleet", fleet::run), ("idle", idle::run)];
 
 /// Runs the named benches, all if none is named; prints their rows and writes them to `json`.
 pub fn run(names: &[String], json: Option<&Path>) -> anyhow::Result<()> {

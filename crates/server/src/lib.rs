@@ -14,6 +14,7 @@ mod calendar;
 mod change;
 pub mod clock;
 pub mod deployment;
+mod descriptors;
 mod door;
 mod estate;
 mod freeze;

@@ -161,13 +161,16 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
     let listener = TcpListener::bind(config.listen).await.map_err(|error| Fault::new(format!("{}: {error}", config.listen)))?;
     let address = listener.local_addr().map_err(|error| Fault::new(error.to_string()))?;
     let app = open(config, clock, address).await?;
+    crate::descriptors::provide(&app).await?;
     let login_link = first_link(&app).await?;
     let (stop, stopped) = watch::channel(false);
     let orchestrator = tokio::spawn(crate::orchestrator::run(app.clone(), stopped.clone()));
     let router = crate::router(app.clone());
     let mut ending = stopped;
     let serving = tokio::spawn(async move {
-        let served = axum::serve(listener, router);
+        // Made ready once: a router handed over as it is would be copied whole for each connection, which of ten thousand idle
+        // agents takes gigabytes.
+        let served = axum::serve(listener, router.into_make_service());
         // Long polls and streams are cut off: agents and pages come back by themselves.
         tokio::select! {
             ended = served => if let Err(error) = ended { tracing::error!(%error, "the listener ended") },

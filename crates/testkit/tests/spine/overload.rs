@@ -2,6 +2,8 @@
 
 use held::Held;
 use tidegate_testkit::{Estate, TestServer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 mod held {
     //! Uploads that never end, until they are dropped.
@@ -54,5 +56,41 @@ async fn too_many_uploads_are_asked_to_come_back_and_nobody_else_suffers() {
         tokio::task::yield_now().await;
     }
     estate.bring("1.0").await;
+    server.running.stop().await;
+}
+
+const CONNECTIONS: usize = 400;
+/// Bytes of memory that a connection which waits for its next request may take.
+const CONNECTION_BYTES_MAX: usize = 64 << 10;
+
+fn resident_bytes() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").expect("this process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches(" kB").parse::<usize>().expect("a number") << 10
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_waits_takes_little_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let connect = async || {
+        let mut stream = TcpStream::connect(server.running.address).await.expect("the server listens");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is taken");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(answer.as_slice(), b"HTTP/1.1 200");
+        stream
+    };
+    // What the first ones take stays with the process.
+    drop([connect().await, connect().await, connect().await]);
+    let before = resident_bytes();
+    let mut held = Vec::new();
+    for _ in 0..CONNECTIONS {
+        held.push(connect().await);
+    }
+    let each = resident_bytes().saturating_sub(before) / CONNECTIONS;
+    println!("{each} bytes for each of {CONNECTIONS} connections");
+    assert!(each < CONNECTION_BYTES_MAX, "{each} bytes for each connection");
+    drop(held);
     server.running.stop().await;
 }
