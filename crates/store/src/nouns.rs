@@ -1,7 +1,8 @@
 //! How each noun is kept as a record: its id and what lists filter and sort by.
 
+use std::collections::BTreeMap;
+
 use tidegate_api::definition::NamedStrategy;
-use tidegate_domain::Name;
 use tidegate_domain::access::{Person, Token};
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::change::Change;
@@ -10,6 +11,7 @@ use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::estate::{Application, Component, Environment, Slot, TargetRecord};
 use tidegate_domain::event::Noun;
 use tidegate_domain::release::Release;
+use tidegate_domain::{Name, Version, canonical};
 
 use crate::{Index, Record};
 
@@ -130,9 +132,12 @@ impl Record for Release {
 
     fn index(&self) -> Index {
         let title = format!("{} {}", self.version, self.title);
-        // What was rejected is found by that, wherever in its life it is: no path may deploy it.
-        let state = if self.rejected.is_some() { "rejected" } else { self.state.as_str() };
-        Index { application: Some(self.application.clone()), ..index(state, self.ready_by_ms.unwrap_or(self.created_at_ms), &title) }
+        Index {
+            application: Some(self.application.clone()),
+            // What was rejected is found by its package: no path may deploy it.
+            parent: self.rejected.as_ref().map(|_| package_key(&self.versions)),
+            ..index(self.state.as_str(), self.ready_by_ms.unwrap_or(self.created_at_ms), &title)
+        }
     }
 }
 
@@ -212,6 +217,11 @@ impl Record for Token {
         let state = if self.ended_at_ms.is_some() { "ended" } else { "good" };
         index(state, self.created_at_ms, &self.label)
     }
+}
+
+/// What a rejected release is found by: its exact package, whichever release brings it.
+pub fn package_key(versions: &BTreeMap<Name, Version>) -> String {
+    canonical::digest(versions).to_string()
 }
 
 fn only(names: &[Name]) -> Option<Name> {

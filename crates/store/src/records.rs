@@ -42,7 +42,7 @@ pub struct Index {
     pub sort_at_ms: Millis,
     /// One line for people.
     pub title: String,
-    /// The id of the thing it is a part of.
+    /// The id of the thing it is a part of, or what else it is looked up by.
     pub parent: Option<String>,
 }
 

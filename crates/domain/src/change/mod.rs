@@ -520,7 +520,9 @@ impl Change {
     /// It is over when it has succeeded in each of its environments, or has not in one. A standard change that went well closes
     /// by itself; everything else is looked at.
     fn decide_conclude(&self, environment: &Name, outcome: Outcome) -> Vec<Event> {
-        if !matches!(self.state, State::Implementing | State::Verifying | State::Authorised | State::Scheduled) {
+        // Once begun, it may have lost its authorisation for what is left while a deployment was still at work.
+        let begun = self.state == State::AwaitingAuthorisation && !self.implemented.is_empty();
+        if !begun && !matches!(self.state, State::Implementing | State::Verifying | State::Authorised | State::Scheduled) {
             return Vec::new();
         }
         let well = matches!(outcome, Outcome::Successful | Outcome::WithIssues);
@@ -579,7 +581,10 @@ impl Change {
             Event::Implementing => self.state = State::Implementing,
             Event::Verifying => self.state = State::Verifying,
             Event::Implemented { environment } => {
-                self.state = State::Implementing;
+                // Between two environments it stands as before the first: what is left may be planned anew and voted on anew.
+                if matches!(self.state, State::Implementing | State::Verifying) {
+                    self.state = State::Authorised;
+                }
                 self.implemented.insert(environment.clone(), at_ms);
             }
             Event::Reviewing { outcome } => {

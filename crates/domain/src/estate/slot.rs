@@ -36,6 +36,9 @@ pub struct Slot {
 pub struct Verified {
     /// By which deployment first.
     pub deployment: Id,
+    /// The release that brought it, if it was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Id>,
     /// The version.
     pub version: Version,
     /// Its bytes.
@@ -72,9 +75,19 @@ impl Drift {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields are those of the slot")]
 pub enum SlotEvent {
-    Taken { deployment: Id, generation: u64 },
-    Freed { deployment: Id },
-    Verified { deployment: Id, package: Package },
+    Taken {
+        deployment: Id,
+        generation: u64,
+    },
+    Freed {
+        deployment: Id,
+    },
+    Verified {
+        deployment: Id,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        release: Option<Id>,
+        package: Package,
+    },
 }
 
 impl SlotEvent {
@@ -131,12 +144,11 @@ impl Slot {
                     self.holder = None;
                 }
             }
-            SlotEvent::Verified { deployment, package } => {
+            SlotEvent::Verified { deployment, release, package } => {
                 for (component, (version, digest)) in package {
-                    self.verify(
-                        component,
-                        Verified { deployment: deployment.clone(), version: version.clone(), digest: digest.clone(), at_ms },
-                    );
+                    let (deployment, release) = (deployment.clone(), release.clone());
+                    let now = Verified { deployment, release, version: version.clone(), digest: digest.clone(), at_ms };
+                    self.verify(component, now);
                 }
             }
         }
@@ -147,25 +159,30 @@ impl Slot {
     fn verify(&mut self, component: &Name, now: Verified) {
         let here = self.verified.entry(component.clone()).or_default();
         let known = here.iter().position(|it| it.version == now.version && it.digest == now.digest);
-        let first = known.map_or_else(|| now.deployment.clone(), |at| here.remove(at).deployment);
-        here.insert(0, Verified { deployment: first, ..now });
+        let now = known.map_or(now.clone(), |at| Verified { at_ms: now.at_ms, ..here.remove(at) });
+        here.insert(0, now);
         here.truncate(limits::VERIFIED_MAX);
     }
 
-    /// What to go back to from `leaving`: of each component the newest verified version whose deployment is not `rejected`.
+    /// What to go back to from `leaving`: of each component the newest verified version whose release is not `rejected`.
     /// Components are verified one by one, as they are deployed in whatever company.
     pub fn way_back(&self, leaving: impl Iterator<Item = Name>, rejected: impl Fn(&Id) -> bool) -> BTreeMap<Name, Version> {
         let newest = |component: Name| {
-            let found = self.verified.get(&component)?.iter().find(|it| !rejected(&it.deployment))?;
+            let found = self.verified.get(&component)?.iter().find(|it| !it.release.as_ref().is_some_and(&rejected))?;
             Some((component, found.version.clone()))
         };
         leaving.filter_map(newest).collect()
     }
 
-    /// The deployment that first brought a version here.
+    /// The release that first brought a version here.
     pub fn brought_by(&self, component: &Name, (version, digest): &(Version, Digest)) -> Option<&Id> {
         let found = self.verified.get(component)?.iter().find(|it| it.version == *version && it.digest == *digest)?;
-        Some(&found.deployment)
+        found.release.as_ref()
+    }
+
+    /// Every release that brought something that is known here.
+    pub fn releases(&self) -> impl Iterator<Item = &Id> {
+        self.verified.values().flatten().filter_map(|verified| verified.release.as_ref())
     }
 
     /// Where a target differs from what was last verified here; what a deployment at work is changing is not drift.
@@ -224,14 +241,15 @@ mod tests {
     fn verified(history: &[(&str, &[(&str, &str)])]) -> Slot {
         let mut slot = slot();
         for (deployment, versions) in history {
-            slot.apply(&SlotEvent::Verified { deployment: id(deployment), package: package(versions) }, 0);
+            let release = deployment.strip_prefix("DEP-").map(|number| id(&format!("REL-{number}")));
+            slot.apply(&SlotEvent::Verified { deployment: id(deployment), release, package: package(versions) }, 0);
         }
         slot
     }
 
     fn back(slot: &Slot, leaving: &[&str], rejected: &[&str]) -> String {
         let leaving = leaving.iter().map(|name| Name::parse(name).expect("a name"));
-        let found = slot.way_back(leaving, |deployment| rejected.contains(&deployment.as_str()));
+        let found = slot.way_back(leaving, |release| rejected.contains(&release.as_str()));
         found.iter().map(|(component, version)| format!("{component} {version}")).collect::<Vec<_>>().join(", ")
     }
 
@@ -241,7 +259,7 @@ mod tests {
         let shop = Name::parse("shop").expect("a name");
         let found: Vec<&str> = slot.verified[&shop].iter().map(|verified| verified.deployment.as_str()).collect();
         assert_eq!(found, ["DEP-1", "DEP-2"], "the newest first, and 1.0 still as DEP-1 brought it");
-        assert_eq!(slot.brought_by(&shop, &package(&[("shop", "1.0")])[&shop]), Some(&id("DEP-1")));
+        assert_eq!(slot.brought_by(&shop, &package(&[("shop", "1.0")])[&shop]), Some(&id("REL-1")));
     }
 
     #[test]
@@ -255,9 +273,9 @@ mod tests {
     #[test]
     fn nothing_goes_back_to_what_was_rejected() {
         let slot = verified(&[("DEP-1", &[("api", "1.0"), ("web", "1.0")]), ("DEP-2", &[("api", "2.0")])]);
-        assert_eq!(back(&slot, &["api", "web"], &["DEP-2"]), "api 1.0, web 1.0");
-        assert_eq!(back(&slot, &["api", "web"], &["DEP-1"]), "api 2.0");
-        assert_eq!(back(&slot, &["web"], &["DEP-1", "DEP-2"]), "");
+        assert_eq!(back(&slot, &["api", "web"], &["REL-2"]), "api 1.0, web 1.0");
+        assert_eq!(back(&slot, &["api", "web"], &["REL-1"]), "api 2.0");
+        assert_eq!(back(&slot, &["web"], &["REL-1", "REL-2"]), "");
     }
 
     #[test]
@@ -282,7 +300,7 @@ mod tests {
         let mut slot = verified(&[("DEP-1", &[("web", "1.0")])]);
         for number in 0..2 * limits::VERIFIED_MAX {
             let package = package(&[("api", format!("2.{number}").as_str())]);
-            slot.apply(&SlotEvent::Verified { deployment: id("DEP-2"), package }, 0);
+            slot.apply(&SlotEvent::Verified { deployment: id("DEP-2"), release: None, package }, 0);
         }
         assert_eq!(back(&slot, &["web"], &[]), "web 1.0");
         assert_eq!(slot.verified.values().map(Vec::len).max(), Some(limits::VERIFIED_MAX));

@@ -64,8 +64,8 @@ fn patience() -> u32 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Source {
-    /// The Prometheus text endpoint of each target of the wave, or of some of them, spread evenly, where there are more than
-    /// [`crate::limits::METRIC_SOURCES_MAX`]. What each has counted since the gate opened is added up.
+    /// The Prometheus text endpoint of each target of the wave, or of 500 of them, spread evenly, where there are more. What each
+    /// has counted since the gate opened is added up.
     Endpoint {
         /// The address; `{{ name }}` is replaced by a variable of the target.
         url: String,
@@ -129,6 +129,17 @@ impl Metric {
         let count = |status| evidence.measurements.iter().filter(|m| m.status == status).count() as u32;
         let undecided = count(Status::Failed) <= self.failures_max && count(Status::Successful) < self.measurements;
         undecided && count(Status::Inconclusive) >= self.patience
+    }
+
+    /// Whether there has not been any data in all that time: too little of it is not none.
+    pub(super) fn is_blind(&self, evidence: &Evidence<'_>) -> bool {
+        let nothing = |m: &Measurement| m.samples == 0 && matches!(m.status, Status::Inconclusive | Status::Error);
+        self.is_without_data(evidence) && evidence.measurements.iter().all(nothing)
+    }
+
+    /// Whether its number is growth over growth, for which a part of a large wave tells as much as all of it.
+    pub fn counts_growth(&self) -> bool {
+        matches!(&self.source, Source::Endpoint { denominator: Some(_), .. })
     }
 
     /// What a reading means after what was `known` of its sources. Counters count from the first reading since the gate opened.
@@ -288,6 +299,23 @@ mod tests {
             Failed: 9 of 100 requests, 0.09, but allowed at most 0.05
             fail: error rate: 9 of 100 requests, 0.09, but allowed at most 0.05"]]
         .assert_eq(&story(&error_rate(), &["a 0/1000, b 0/100", "a 0/10, b 9/190"]));
+    }
+
+    #[test]
+    fn too_little_data_is_not_blindness() {
+        let gate = Metric { patience: 2, ..error_rate() };
+        let blind = |readings: &[(f64, f64)]| {
+            let (mut known, mut measurements) = (BTreeMap::new(), Vec::new());
+            for &(numerator, denominator) in readings {
+                let read = BTreeMap::from([("a".to_owned(), Counters { numerator, denominator })]);
+                measurements.push(gate.judge(&known, &Reading::Counters(read.clone()), 0));
+                known = counted(&known, &read);
+            }
+            gate.is_blind(&Evidence { since_ms: 0, approvals: &[], measurements: &measurements, samples: 0 })
+        };
+        assert!(blind(&[(0.0, 7.0), (0.0, 7.0)]), "nobody asked anything");
+        assert!(!blind(&[(0.0, 7.0), (0.0, 10.0)]), "three requests, of ten that are needed");
+        assert!(!blind(&[(0.0, 7.0)]), "it is not out of patience");
     }
 
     #[test]

@@ -222,10 +222,10 @@ impl Gate {
         }
     }
 
-    /// Whether it is a metric, and if so whether it has waited in vain for data.
-    pub fn without_data(&self, evidence: &Evidence<'_>) -> Option<bool> {
+    /// Whether it is a metric, and if so whether it has waited in vain for any data at all.
+    pub fn is_blind(&self, evidence: &Evidence<'_>) -> Option<bool> {
         match self {
-            Gate::Metric(gate) => Some(gate.is_without_data(evidence)),
+            Gate::Metric(gate) => Some(gate.is_blind(evidence)),
             Gate::Approval(_) | Gate::Bake(_) | Gate::Check(_) | Gate::Window(_) => None,
         }
     }

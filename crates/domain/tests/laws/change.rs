@@ -66,14 +66,34 @@ fn a_change_is_over_when_it_has_succeeded_everywhere_or_failed_anywhere() {
         change.state
     };
     let mut well = started("normal");
-    assert_eq!(conclude(&mut well, "test", Outcome::Successful), State::Implementing);
+    assert_eq!(conclude(&mut well, "test", Outcome::Successful), State::Authorised);
     assert_eq!(conclude(&mut well, "live", Outcome::Successful), State::Review);
     let mut standard = started("standard");
-    assert_eq!(conclude(&mut standard, "live", Outcome::Successful), State::Implementing);
+    assert_eq!(conclude(&mut standard, "live", Outcome::Successful), State::Authorised);
     assert_eq!(conclude(&mut standard, "test", Outcome::Successful), State::Closed);
     let mut badly = started("standard");
     assert_eq!(conclude(&mut badly, "test", Outcome::FellBack), State::Review);
     assert_eq!((badly.outcome, badly.implemented.len()), (Some(Outcome::FellBack), 0));
+}
+
+#[test]
+fn what_is_left_of_a_change_can_be_planned_and_voted_on_anew() {
+    let mut change = awaiting(1);
+    change.content.environments = names(&["test", "live"]);
+    approve(&mut change, "bob").unwrap();
+    ask(&mut change, &Command::Implement).unwrap();
+    let well = |place: &str| Command::Conclude { environment: name(place), outcome: Outcome::Successful };
+    ask(&mut change, &well("test")).unwrap();
+    let mut content = change.content.clone();
+    content.plans.insert(name("live"), bytes_of("another plan"));
+    ask(&mut change, &Command::Edit { content, by: name("ada") }).unwrap();
+    assert_eq!((change.state, change.implemented.len()), (State::AwaitingAuthorisation, 1));
+    approve(&mut change, "bob").unwrap();
+    assert_eq!(change.state, State::Authorised);
+    // A deployment that was at work all the while concludes it even if a vote has fallen since.
+    ask(&mut change, &Command::WithdrawVote { by: name("bob") }).unwrap();
+    ask(&mut change, &well("live")).unwrap();
+    assert_eq!(change.state, State::Review);
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn events_of_a_freeze_and_of_a_place() {
     let places = [
         SlotEvent::Taken { deployment: id("DEP-1"), generation: 7 },
         SlotEvent::Freed { deployment: id("DEP-1") },
-        SlotEvent::Verified { deployment: id("DEP-1"), package },
+        SlotEvent::Verified { deployment: id("DEP-1"), release: Some(id("REL-1")), package },
     ];
     let freezes = events.iter().map(|event| line(Noun::Freeze, event)).collect::<String>();
     let places = places.iter().map(|event| line(Noun::Slot, event)).collect::<String>();

@@ -248,11 +248,11 @@ impl Play {
 
     /// Takes the readings that are due; whether there were any.
     fn measure(&mut self) -> bool {
-        let due: Vec<(String, String)> =
-            self.live.due_probes(&self.plan, self.now_ms).into_iter().map(|probe| (probe.key, probe.gate.name())).collect();
-        for (gate, name) in &due {
+        let due = self.live.due_probes(&self.plan, self.now_ms).into_iter();
+        let due: Vec<(String, String, Millis)> = due.map(|probe| (probe.key, probe.gate.name(), probe.since_ms)).collect();
+        for (gate, name, since_ms) in &due {
             let reading = self.reading(name);
-            let command = Command::Measured { gate: gate.clone(), reading };
+            let command = Command::Measured { gate: gate.clone(), since_ms: *since_ms, reading };
             self.ask(&command);
             let again = self.live.decide(&self.plan, &command, self.now_ms).unwrap();
             assert_eq!(again, Vec::new(), "a repeated reading is news");

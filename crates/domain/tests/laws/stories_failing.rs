@@ -243,17 +243,20 @@ fn good_news_may_come_late() {
           123  gate bake opened
           123  … baking, until 183
           153  web-2 is healthy
-          183  gate bake passed: baked for 60 s
-          183  wave 2 is complete
-          183  wave 3 began: 1 ordered
-          183  … waiting for 1 target
-          184  web-3 is in progress
-          186  web-3 is healthy
-          186  wave 3 is up: 1 healthy
-          186  gate bake opened
-          186  … baking, until 246
-          246  gate bake passed: baked for 60 s
-          246  succeeded
+          153  wave 2 is up: 1 healthy
+          153  gate bake opened
+          153  … baking, until 213
+          213  gate bake passed: baked for 60 s
+          213  wave 2 is complete
+          213  wave 3 began: 1 ordered
+          213  … waiting for 1 target
+          214  web-3 is in progress
+          216  web-3 is healthy
+          216  wave 3 is up: 1 healthy
+          216  gate bake opened
+          216  … baking, until 276
+          276  gate bake passed: baked for 60 s
+          276  succeeded
         = succeeded"#]]);
 }
 
@@ -595,6 +598,7 @@ fn a_target_that_tries_again_makes_room() {
            11  web-1 is in progress
            13  web-1 is healthy
            13  wave 1 is up: 2 healthy
+           13  gate approval opened
            13  … waiting for 1 more approval: may it go on?
            20  bob said yes at the gate
            20  gate approval passed: approved by bob

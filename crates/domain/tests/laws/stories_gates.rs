@@ -459,6 +459,7 @@ fn a_target_that_tried_again_is_baked_anew() {
            31  web-2 is in progress
            33  web-2 is healthy
            33  wave 1 is up: 2 healthy
+           33  gate bake opened
            33  … baking, until 93
            93  gate approval passed: approved by bob
            93  gate bake passed: baked for 60 s
@@ -490,8 +491,34 @@ fn a_target_that_tried_again_after_all_gates_passed_is_baked_anew() {
           101  web-2 is in progress
           103  web-2 is healthy
           103  wave 1 is up: 2 healthy
+          103  gate bake opened
           103  … baking, until 163
           163  gate bake passed: baked for 60 s
           163  succeeded
+        = succeeded"#]]);
+}
+
+#[test]
+fn a_target_that_becomes_healthy_late_is_baked_as_well() {
+    let strategy =
+        json!({"max_failures": 1, "after_each": [{"bake": {"at_least_seconds": 60}}], "unreachable_after_seconds": 30});
+    Story { fleet: "web-2: late:80", ..Story::of(strategy) }.check(expect![[r#"
+            0  ada asked to start it
+            0  admitted and started as generation 7
+            0  wave 1 began: 2 ordered
+            0  … waiting for 2 targets
+            1  web-1 is in progress
+            3  web-1 is healthy
+            3  … waiting for 1 target
+           30  web-2 is unreachable: no answer within 30 s
+           30  wave 1 has ended within the budget: 1 healthy, 1 failed
+           30  gate bake opened
+           30  … baking, until 90
+           80  web-2 is healthy
+           80  wave 1 is up: 2 healthy
+           80  gate bake opened
+           80  … baking, until 140
+          140  gate bake passed: baked for 60 s
+          140  succeeded
         = succeeded"#]]);
 }

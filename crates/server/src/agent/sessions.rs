@@ -16,6 +16,8 @@ use crate::secret::{self, ProcessKey};
 
 /// How long a challenge is good.
 const CHALLENGE_MS: Millis = 60_000;
+/// How far the clock may go back between a challenge and its answer.
+const CLOCK_BACK_MS: Millis = 5_000;
 /// Bytes of an instant, and of a number.
 const WORD_BYTES: usize = 8;
 
@@ -69,9 +71,13 @@ impl Sessions {
         let bytes = BASE64.decode(challenge).ok()?;
         let (told, code) = bytes.split_at_checked(2 * WORD_BYTES)?;
         let (at, number) = told.split_first_chunk::<WORD_BYTES>()?;
-        let age_ms = now_ms - Millis::from_be_bytes(*at);
-        let made_here = self.key.made(code, &[told, target.as_str().as_bytes()]);
-        (made_here && (0..CHALLENGE_MS).contains(&age_ms)).then_some(u64::from_be_bytes(number.try_into().ok()?))
+        // Nothing is counted with before it is known to be ours.
+        if !self.key.made(code, &[told, target.as_str().as_bytes()]) {
+            return None;
+        }
+        let age_ms = now_ms.checked_sub(Millis::from_be_bytes(*at))?;
+        // A clock that was set back a little between two calls refuses nobody.
+        (-CLOCK_BACK_MS..CHALLENGE_MS).contains(&age_ms).then_some(u64::from_be_bytes(number.try_into().ok()?))
     }
 
     /// A session for a target that has answered a challenge with its key; the session before it ends. None if the challenge is not

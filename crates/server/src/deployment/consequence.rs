@@ -131,7 +131,9 @@ fn at_place(slot: &Slot, deployment: &Deployment, plan: &Plan, event: &Event) ->
         // Where nothing was done, nothing was verified.
         Event::Succeeded { empty: true } => vec![freed()],
         Event::Succeeded { empty: false } => {
-            let verified = SlotEvent::Verified { deployment: deployment.id.clone(), package: plan.package() };
+            // The way back brings nothing of the release that it takes back.
+            let release = deployment.release.clone().filter(|_| deployment.takes_back.is_none());
+            let verified = SlotEvent::Verified { deployment: deployment.id.clone(), release, package: plan.package() };
             vec![verified, freed()]
         }
         Event::Failed { .. } | Event::Cancelled { .. } | Event::FellBack | Event::FallbackFailed { .. }
@@ -158,6 +160,11 @@ async fn authorisation(app: &App, deployment: &Deployment, events: &[Event], now
         _ => None,
     };
     let Some(found) = app.store.load::<Change>(id.as_str()).await? else { return Ok(None) };
+    let content = &found.value.content;
+    // A deployment that the change does not cover, where none was needed, is none of its business.
+    if content.application != deployment.application || !content.environments.contains(&deployment.environment) {
+        return Ok(None);
+    }
     let mut value = found.value.clone();
     let mut happened = Vec::new();
     for command in events.iter().filter_map(last) {

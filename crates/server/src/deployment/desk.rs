@@ -161,8 +161,8 @@ pub async fn put(
         let slot = facts::slot(app, &loaded.deployment.environment, &loaded.deployment.application).await?.value;
         let here = match &command {
             Command::FallBack { .. } => match facts::back_rejected(app, &slot, &loaded.plan).await? {
-                Some(what) => Err(back_rejected(id, &what)),
-                None => slot.lets_fall_back(id),
+                (Some(what), _) => Err(back_rejected(id, &what)),
+                (None, _) => slot.lets_fall_back(id),
             },
             _ => Ok(()),
         };
@@ -400,7 +400,10 @@ pub async fn look(app: &App, id: &Id) -> Result<Looked, No> {
             }
             Next::Do(events) => {
                 events.iter().for_each(|event| loaded.deployment.apply(event, now_ms));
-                let happened = Happened { events: &events, origins: Vec::new(), idempotency: None, others: Vec::new() };
+                let goes_out = |event: &Event| matches!(event, Event::Started { .. } | Event::FallbackStarted { .. });
+                // What was not rejected when it was looked at must not have been rejected when it goes out.
+                let others = if events.iter().any(goes_out) { gathered.fences() } else { Vec::new() };
+                let happened = Happened { events: &events, origins: Vec::new(), idempotency: None, others };
                 match commit(app, &mut loaded, happened, (SYSTEM, "orchestrator".into(), now_ms)).await {
                     Ok(()) => put_back(&mut copy, loaded),
                     Err(CommitError::Fence { .. }) if tries < TRIES_MAX => tries += 1,

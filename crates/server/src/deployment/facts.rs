@@ -10,13 +10,10 @@ use tidegate_domain::deployment::rollout::{Deployment, FreezeInForce, Phase, Sta
 use tidegate_domain::estate::{Attested, Environment, Slot};
 use tidegate_domain::release::Release;
 use tidegate_domain::{Id, Millis, Name, Version};
-use tidegate_store::{Filter, Order, PageRequest, Stored};
+use tidegate_store::{Filter, Order, PageRequest, Stored, StreamChange, package_key};
 
-use crate::app::App;
+use crate::app::{App, stream_change};
 use crate::problem::No;
-
-/// Rejected releases of one application that are compared with what is to be deployed, the newest first.
-const REJECTED_MAX: u32 = 1_000;
 
 /// What was gathered for one look at one deployment.
 pub struct Gathered {
@@ -33,6 +30,8 @@ pub struct Gathered {
     pub fallback: Option<State>,
     /// What rejected version the way back would bring, in words.
     pub back_rejected: Option<String>,
+    /// The releases that were looked at; see [`Gathered::fences`].
+    releases: Vec<Stored<Release>>,
 }
 
 /// Gathers for a deployment in its present state; only what that state asks for.
@@ -42,17 +41,23 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
         Some(id) => app.store.load::<Change>(id.as_str()).await?.map(|found| found.value),
         None => None,
     };
-    let release = match &deployment.release {
-        Some(id) => app.store.load::<Release>(id.as_str()).await?.map(|found| found.value),
-        None if is_to_start(deployment) => rejected_package(app, &deployment.application, &deployment.versions).await?,
-        None => None,
-    };
+    let mut looked_at = Vec::new();
+    let mut release = None;
+    if let Some(id) = &deployment.release {
+        let found = app.store.load::<Release>(id.as_str()).await?;
+        release = found.as_ref().map(|found| found.value.clone());
+        looked_at.extend(found);
+    }
+    if is_to_start(deployment) && release.as_ref().is_none_or(|it| it.rejected.is_none()) {
+        release = rejected_package(app, &deployment.application, &deployment.versions).await?.or(release);
+    }
     let slot = slot(app, &deployment.environment, &deployment.application).await?;
-    let back_rejected = match deployment.state {
-        State::Failing => back_rejected(app, &slot.value, plan).await?,
-        _ if is_to_start(deployment) => back_rejected(app, &slot.value, plan).await?,
-        _ => None,
-    };
+    let mut back_rejected = None;
+    if is_to_start(deployment) || deployment.state == State::Failing {
+        let (what, releases) = self::back_rejected(app, &slot.value, plan).await?;
+        back_rejected = what;
+        looked_at.extend(releases);
+    }
     let fallback = match (deployment.state, &deployment.fallback) {
         (State::FallingBack, Some(id)) => app.store.load::<Deployment>(id.as_str()).await?.map(|found| found.value.state),
         _ => None,
@@ -69,6 +74,7 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
         without_agent,
         fallback,
         back_rejected,
+        releases: looked_at,
     })
 }
 
@@ -76,38 +82,49 @@ fn is_to_start(deployment: &Deployment) -> bool {
     deployment.state == State::Planned || deployment.state.is_waiting_to_start()
 }
 
-/// The deployments that verified something at a place and whose release was rejected, with that release.
-pub async fn rejected(app: &App, slot: &Slot) -> Result<BTreeMap<Id, Release>, No> {
-    let brought: BTreeSet<String> = slot.verified.values().flatten().map(|verified| verified.deployment.to_string()).collect();
-    let deployments = app.store.load_many::<Deployment>(&brought.into_iter().collect::<Vec<_>>()).await?;
-    let of: BTreeMap<Id, Id> = deployments.into_iter().filter_map(|it| Some((it.value.id, it.value.release?))).collect();
-    let ids: BTreeSet<String> = of.values().map(ToString::to_string).collect();
-    let releases = app.store.load_many::<Release>(&ids.into_iter().collect::<Vec<_>>()).await?;
-    let rejected: BTreeMap<Id, Release> =
-        releases.into_iter().map(|it| it.value).filter(|it| it.rejected.is_some()).map(|it| (it.id.clone(), it)).collect();
-    Ok(of.into_iter().filter_map(|(deployment, release)| Some((deployment, rejected.get(&release)?.clone()))).collect())
+/// The releases that brought something to a place and were rejected.
+pub async fn rejected(app: &App, slot: &Slot) -> Result<BTreeSet<Id>, No> {
+    let releases = releases(app, slot.releases()).await?;
+    Ok(releases.into_iter().filter(|it| it.value.rejected.is_some()).map(|it| it.value.id).collect())
 }
 
-/// What a plan's way back would bring of a release that has been rejected since it was made.
-pub async fn back_rejected(app: &App, slot: &Slot, plan: &Plan) -> Result<Option<String>, No> {
-    if plan.fallback_package.is_empty() {
-        return Ok(None);
+async fn releases(app: &App, ids: impl Iterator<Item = &Id>) -> Result<Vec<Stored<Release>>, No> {
+    let ids: BTreeSet<String> = ids.map(ToString::to_string).collect();
+    Ok(app.store.load_many::<Release>(&ids.into_iter().collect::<Vec<_>>()).await?)
+}
+
+/// What a plan's way back would bring of a release that has been rejected since it was made, in words; and the releases that were
+/// looked at, so that a start can be fenced on them.
+pub async fn back_rejected(app: &App, slot: &Slot, plan: &Plan) -> Result<(Option<String>, Vec<Stored<Release>>), No> {
+    let package = &plan.fallback_package;
+    if package.is_empty() {
+        return Ok((None, Vec::new()));
     }
-    let rejected = rejected(app, slot).await?;
-    let found = plan.fallback_package.iter().find_map(|(component, of)| {
-        let release = rejected.get(slot.brought_by(component, of)?)?;
-        let by = release.rejected.as_ref()?;
-        Some(format!("{component} {} of release {}, which {} rejected: {}", of.0, release.version, by.by, by.reason))
+    let brought: BTreeMap<&Name, &Id> =
+        package.iter().filter_map(|(component, of)| Some((component, slot.brought_by(component, of)?))).collect();
+    let looked_at = releases(app, brought.values().copied()).await?;
+    let of_release = package.iter().find_map(|(component, of)| {
+        let release = looked_at.iter().find(|it| Some(&&it.value.id) == brought.get(component))?;
+        Some(words(&format!("{component} {}", of.0), &release.value)).filter(|_| release.value.rejected.is_some())
     });
-    Ok(found)
+    let versions = package.iter().map(|(component, (version, _))| (component.clone(), version.clone())).collect();
+    let what = match of_release {
+        Some(what) => Some(what),
+        None => rejected_package(app, &plan.application, &versions).await?.map(|release| words(&plan.way_back(), &release)),
+    };
+    Ok((what, looked_at))
 }
 
-/// A rejected release of exactly this package: naming its versions instead of it is no way around the rejection.
+fn words(what: &str, release: &Release) -> String {
+    let (by, reason) = release.rejected.as_ref().map_or(("nobody", ""), |it| (it.by.as_str(), it.reason.as_str()));
+    format!("{what} of release {}, which {by} rejected: {reason}", release.version)
+}
+
+/// A rejected release of exactly this package: neither naming its versions nor another release of them is a way around it.
 pub async fn rejected_package(app: &App, application: &Name, versions: &BTreeMap<Name, Version>) -> Result<Option<Release>, No> {
-    let filter = Filter { states: vec!["rejected".into()], applications: vec![application.clone()], ..Filter::default() };
-    let request = PageRequest { order: Order::NewestFirst, after: None, limit: REJECTED_MAX };
-    let found = app.store.list::<Release>(&filter, &request).await?.rows;
-    Ok(found.into_iter().map(|row| row.value).find(|release| release.versions == *versions))
+    let filter = Filter { parent: Some(package_key(versions)), applications: vec![application.clone()], ..Filter::default() };
+    let request = PageRequest { order: Order::NewestFirst, after: None, limit: 1 };
+    Ok(app.store.list::<Release>(&filter, &request).await?.rows.into_iter().next().map(|row| row.value))
 }
 
 /// The targets whose attested state matters now: all before the start, those of the wave that is about to begin.
@@ -157,6 +174,12 @@ impl Gathered {
             return admission::reasons(&self.facts(deployment, plan), now_ms);
         }
         Vec::new()
+    }
+
+    /// Changes of nothing that hold the releases to what was looked at: one that is rejected in the meantime is not overtaken.
+    pub fn fences(&self) -> Vec<StreamChange> {
+        let fence = |it: &Stored<Release>| stream_change::<_, tidegate_domain::release::Event>(it.version, &[], &it.value);
+        self.releases.iter().map(fence).map(|change| StreamChange { record: None, ..change }).collect()
     }
 
     /// The freeze that holds running work between waves.

@@ -65,12 +65,12 @@ pub async fn plan(app: &App, act: &Act, request: &PlanDeployment) -> Result<Depl
 async fn versions(app: &App, request: &PlanDeployment) -> Result<BTreeMap<Name, Version>, No> {
     app.need::<Application>(&request.application).await?;
     let Some(id) = &request.release else {
-        let rejected = facts::rejected_package(app, &request.application, &request.versions).await?;
-        return rejected
-            .map_or(Ok(request.versions.clone()), |release| not_rejected(&release, "versions").map(|()| BTreeMap::new()));
+        package_not_rejected(app, request, &request.versions).await?;
+        return Ok(request.versions.clone());
     };
     let release = app.need::<Release>(id).await?.value;
     not_rejected(&release, "release")?;
+    package_not_rejected(app, request, &release.versions).await?;
     if release.application != request.application {
         let what = format!("release {id} is one of {}", release.application);
         return Err(Refusal::new(Code::Malformed, what, "name a release of this application").at("release").into());
@@ -80,6 +80,12 @@ async fn versions(app: &App, request: &PlanDeployment) -> Result<BTreeMap<Name, 
         return Err(Refusal::new(Code::Malformed, what, "leave the versions out").at("versions").into());
     }
     Ok(release.versions)
+}
+
+/// Neither its versions nor another release of them are a way around the rejection of a package.
+async fn package_not_rejected(app: &App, request: &PlanDeployment, versions: &BTreeMap<Name, Version>) -> Result<(), No> {
+    let rejected = facts::rejected_package(app, &request.application, versions).await?;
+    rejected.map_or(Ok(()), |release| not_rejected(&release, "versions"))
 }
 
 fn not_rejected(release: &Release, place: &str) -> Result<(), No> {
@@ -96,10 +102,13 @@ async fn plans(app: &App, request: &PlanDeployment, versions: &BTreeMap<Name, Ve
     let targets = crate::estate::service::targets_of(app, &request.environment).await?;
     let slot = facts::slot(app, &request.environment, &request.application).await?;
     let rejected = facts::rejected(app, &slot.value).await?;
-    let back_versions = slot.value.way_back(versions.keys().cloned(), |deployment| rejected.contains_key(deployment));
+    let back_versions = slot.value.way_back(versions.keys().cloned(), |release| rejected.contains(release));
+    let back_rejected = facts::rejected_package(app, &request.application, &back_versions).await?;
     let back_artifacts = artifacts_of(app, &back_versions).await?;
     let back = match choices(&components, &back_artifacts) {
-        back if back.is_empty() => Err("nothing of this package was verified here before and not rejected since".to_owned()),
+        back if back.is_empty() || back_rejected.is_some() => {
+            Err("nothing of this package was verified here before and not rejected since".to_owned())
+        }
         back => Ok(back),
     };
     let ingredients = Ingredients {
@@ -169,7 +178,13 @@ async fn bind(app: &App, act: &Act, id: &Id, (plan, digest): (&plan::Plan, &Dige
     }
     let mut content = found.value.content.clone();
     content.plans.insert(plan.environment.clone(), digest.clone());
-    content.versions = plan.installations.iter().map(|it| (it.component.clone(), it.version.clone())).collect();
+    let versions = plan.installations.iter().map(|it| (it.component.clone(), it.version.clone()));
+    if content.environments.len() == 1 {
+        content.versions = versions.collect();
+    } else {
+        // Each environment has a plan of its own, and people read what all of them bring.
+        content.versions.extend(versions);
+    }
     let edit = change::Command::Edit { content, by: act.caller.person.name.clone() };
     let now_ms = app.now_ms();
     let (events, value) = crate::change::service::decided(act, &found.value, (Permission::WriteChange, &edit), now_ms)?;

@@ -6,10 +6,8 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use serde_json::Value;
 use tidegate_domain::deployment::plan::PlannedTarget;
-use tidegate_domain::gate::measurement::spread;
 use tidegate_domain::gate::metric::{Metric, Selector, Source};
 use tidegate_domain::gate::{Counters, Reading};
-use tidegate_domain::limits;
 use tokio::time::timeout;
 
 use super::{TOGETHER_MAX, addresses, body, prometheus};
@@ -35,8 +33,6 @@ async fn endpoints(
     urls: Vec<(String, String)>,
     (numerator, denominator): (&Selector, Option<&Selector>),
 ) -> Result<Reading, String> {
-    // Gauges are added up over all; of counters a spread sample tells the rate, and each is kept apart in the history.
-    let urls = if denominator.is_some() { spread(urls, limits::METRIC_SOURCES_MAX) } else { urls };
     let read = |(source, url)| async move { fetch(app, url).await.map(|text| (source, text)) };
     let texts: Vec<Result<(String, String), String>> =
         futures_util::stream::iter(urls).map(read).buffered(TOGETHER_MAX).collect().await;

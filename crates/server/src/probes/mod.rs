@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use tidegate_domain::Id;
 use tidegate_domain::deployment::plan::{PlannedTarget, Wave};
-use tidegate_domain::deployment::rollout::{Command, Deployment, Phase, TargetState};
+use tidegate_domain::deployment::rollout::{Command, Deployment, DueProbe, Phase, TargetState};
+use tidegate_domain::gate::measurement::spread;
 use tidegate_domain::gate::{Gate, Reading};
-use tidegate_domain::template;
+use tidegate_domain::{limits, template};
 
 use crate::app::{App, SYSTEM};
 use crate::deployment::desk;
@@ -25,13 +26,15 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub async fn measure(app: Arc<App>, id: Id) {
     let due = desk::read(&app, &id, |copy| {
         let due = copy.deployment.due_probes(&copy.plan, app.now_ms());
-        let of = |wave: u32| copy.plan.waves.get(wave as usize).map(|wave| asked(wave, &copy.deployment)).unwrap_or_default();
-        due.into_iter().map(|probe| (probe.key, probe.gate.clone(), of(probe.wave))).collect::<Vec<_>>()
+        let of = |probe: &DueProbe<'_>| {
+            copy.plan.waves.get(probe.wave as usize).map(|wave| asked(wave, probe.gate, &copy.deployment)).unwrap_or_default()
+        };
+        due.into_iter().map(|probe| (of(&probe), probe.key, probe.since_ms, probe.gate.clone())).collect::<Vec<_>>()
     })
     .await;
-    for (gate, asked, targets) in due.unwrap_or_default() {
+    for (targets, gate, since_ms, asked) in due.unwrap_or_default() {
         let reading = read(&app, &asked, &targets).await;
-        let put = desk::pile(&app, &id, (SYSTEM, "probe".into()), Command::Measured { gate, reading }).await;
+        let put = desk::pile(&app, &id, (SYSTEM, "probe".into()), Command::Measured { gate, since_ms, reading }).await;
         if let Err(error) = put {
             tracing::warn!(deployment = %id, %error, "a reading could not be put to a deployment");
         }
@@ -39,8 +42,9 @@ pub async fn measure(app: Arc<App>, id: Id) {
     app.wake.notify_one();
 }
 
-/// The targets of a wave that a gate asks: before it all that will be changed, after it those that are up.
-fn asked(wave: &Wave, deployment: &Deployment) -> Vec<PlannedTarget> {
+/// The targets of a wave that a gate asks: before it all that will be changed, after it those that are up. Of a large wave always
+/// the same ones, whichever are up.
+fn asked(wave: &Wave, gate: &Gate, deployment: &Deployment) -> Vec<PlannedTarget> {
     let well = |target: &&PlannedTarget| {
         let state = deployment.targets.get(&target.name).map(|progress| progress.state);
         match deployment.phase {
@@ -48,7 +52,12 @@ fn asked(wave: &Wave, deployment: &Deployment) -> Vec<PlannedTarget> {
             Phase::Targets | Phase::Verification => matches!(state, Some(TargetState::Healthy | TargetState::AlreadyCurrent)),
         }
     };
-    wave.targets.iter().filter(well).cloned().collect()
+    let targets = wave.targets.iter().collect();
+    let targets = match gate {
+        Gate::Metric(metric) if metric.counts_growth() => spread(targets, limits::METRIC_SOURCES_MAX),
+        _ => targets,
+    };
+    targets.into_iter().filter(well).cloned().collect()
 }
 
 async fn read(app: &App, gate: &Gate, targets: &[PlannedTarget]) -> Reading {

@@ -78,8 +78,11 @@ async fn naming_the_versions_is_no_way_around_a_rejection() {
     assert_eq!(prod.ada.post("/deployments", &named).await.refused(), "409 state_forbids");
     let end = prod.until(&mut prod.fleet(), &queued, |it| it.state.is_terminal()).await;
     assert_eq!(end.state, State::Expired, "a queued one is not started");
-    let listed = prod.ada.get("/releases?state=rejected").await.good();
-    assert_eq!(listed["rows"][0]["value"]["id"], release.as_str(), "{listed}");
+    // Neither is another release of the same package.
+    let again = json!({"application": "shop", "version": "1.0.1", "title": "x", "versions": {"shop": "1.0"}});
+    let again = thing(&prod.rhea.post("/releases", &again).await.good());
+    let other = json!({"application": "shop", "environment": "prod", "release": again});
+    assert_eq!(prod.ada.post("/deployments", &other).await.refused(), "409 state_forbids");
     prod.end().await;
 }
 
@@ -100,12 +103,33 @@ async fn a_change_for_several_environments_lasts_for_all_of_them() {
     prod.start(&stage).await.good();
     prod.until(&mut Fleet::new(staged, |_| Outcome::Healthy), &stage, |it| it.state == State::Succeeded).await;
     let shown = prod.ada.get(&format!("/changes/{change}")).await.good();
-    assert_eq!(shown["value"]["state"], "implementing", "it is not over: {shown}");
-    let again = prod.plan("1.1", json!({"environment": "stage"})).await;
-    prod.ada.post(&format!("/deployments/{again}/change"), &json!({"change": change})).await.problem();
+    assert_eq!(shown["value"]["state"], "authorised", "it is not over: {shown}");
     prod.start(&live).await.good();
     prod.until(&mut prod.fleet(), &live, |it| it.state == State::Succeeded).await;
     let shown = prod.ada.get(&format!("/changes/{change}")).await.good();
     assert_eq!((&shown["value"]["state"], &shown["value"]["outcome"]), (&json!("review"), &json!("successful")), "{shown}");
+    prod.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_elsewhere_spends_no_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let prod = Prod::enrolled(folder.path(), json!({"tier": "production", "controlled": true})).await;
+    let other = json!({"definitions": [{"environment": {"name": "dev", "tier": "test"}}, {"target": {"name": "d-01", "environment": "dev"}}]});
+    prod.server.admin.post("/definitions", &other).await.good();
+    let there = vec![crate::stage::name("d-01")];
+    Fleet::enrol(&prod.server.admin, &there).await;
+    let content = json!({"title": "x", "class": "normal", "application": "shop", "environments": ["prod"]});
+    let change = thing(&prod.ada.post("/changes", &json!({"content": content})).await.good());
+    let live = prod.plan("1.0", json!({"change": change})).await;
+    prod.vote(&change).await;
+    // Where no change is needed, somebody names this one, and fails.
+    let dev = prod.plan("1.1", json!({"environment": "dev", "change": change})).await;
+    prod.start(&dev).await.good();
+    prod.until(&mut Fleet::new(there, |_| Outcome::Failed), &dev, |it| it.state.is_terminal()).await;
+    let shown = prod.ada.get(&format!("/changes/{change}")).await.good();
+    assert_eq!(shown["value"]["state"], "authorised", "{shown}");
+    prod.start(&live).await.good();
+    prod.until(&mut prod.fleet(), &live, |it| it.state == State::Succeeded).await;
     prod.end().await;
 }

@@ -87,7 +87,8 @@ impl Deployment {
         }
         let due = |(key, gate): &(String, &Gate)| self.probe_at(key, gate).is_some_and(|at_ms| at_ms <= now_ms);
         let open = self.open_gates(plan).into_iter().filter(due);
-        open.map(|(key, gate)| DueProbe { key, gate, wave: self.wave }).collect()
+        let since_ms = |key: &String| self.gates.get(key).map_or(now_ms, |progress| progress.since_ms);
+        open.map(|(key, gate)| DueProbe { since_ms: since_ms(&key), key, gate, wave: self.wave }).collect()
     }
 
     /// When a gate is to be measured next, if it is asked and measures.
@@ -173,7 +174,8 @@ impl Deployment {
     /// Why a wave would leave too few targets healthy, if it would.
     fn no_room_for(&self, plan: &Plan, begun: &Event) -> Option<String> {
         let Event::WaveStarted { ordered, .. } = begun else { return None };
-        let (fleet, out) = (self.frozen_set(), (self.failures() + self.in_flight()) as usize);
+        let out = self.failures() + self.in_flight() + self.count(TargetState::Unknown);
+        let (fleet, out) = (self.frozen_set(), out as usize);
         if ordered.is_empty() || out + ordered.len() <= plan.min_healthy.room_of(fleet) {
             return None;
         }
@@ -461,7 +463,7 @@ enum Asked {
 /// what it says itself about having no data, and one that a person has decided over is not blind.
 fn blind(asked: &[(&String, &Gate, gate::Evidence<'_>)], decided: impl Fn(&String) -> bool) -> Option<String> {
     let metric = |(key, gate, evidence): &(&String, &Gate, gate::Evidence<'_>)| {
-        Some((gate.name(), gate.without_data(evidence)? && !decided(key)))
+        Some((gate.name(), gate.is_blind(evidence)? && !decided(key)))
     };
     let metrics: Vec<(String, bool)> = asked.iter().filter_map(metric).collect();
     let blind: Vec<&str> = metrics.iter().filter(|(_, blind)| *blind).map(|(name, _)| name.as_str()).collect();

@@ -87,6 +87,8 @@ impl Deployment {
             progress.counted = measurement::counted(&progress.counted, read);
         }
         if let Event::GateClosed { name, passed, sentence, by, .. } = event {
+            // What was counted has said what it had to say, and is in the history.
+            progress.counted.clear();
             progress.outcome = Some(GateOutcome { passed: *passed, sentence: sentence.clone(), by: by.clone(), at_ms });
             let word = if *passed { "passed" } else { "failed" };
             let side = if self.phase == Phase::Entry { "before" } else { "after" };
@@ -119,11 +121,12 @@ impl Deployment {
         }
     }
 
-    /// The gates after a wave that was well, lost a target and is well again, are asked anew: a soak is one without a break.
+    /// The gates after a wave that was well, lost a target and is well again, are opened anew: a soak is one without a break.
     /// What people said stays.
     fn ask_again(&mut self, wave: u32, at_ms: Millis) {
         let mine = gate_key_prefix(wave, Side::After);
         let by_person = |gate: &GateProgress| gate.outcome.as_ref().is_some_and(|outcome| outcome.by.is_some());
+        self.gates.retain(|key, gate| !key.starts_with(&mine) || by_person(gate) || !gate.approvals.is_empty());
         for (_, gate) in self.gates.iter_mut().filter(|(key, gate)| key.starts_with(&mine) && !by_person(gate)) {
             *gate = GateProgress { approvals: std::mem::take(&mut gate.approvals), ..blank(at_ms) };
         }
@@ -135,6 +138,9 @@ impl Deployment {
             if let Some(progress) = self.targets.get_mut(target) {
                 progress.begun_at_ms.get_or_insert(at_ms);
                 progress.steps.clone_from(steps);
+            }
+            if *state == TargetState::Healthy {
+                self.gather_again();
             }
         }
         if let Event::TargetsOverdue { targets, state, detail } = event {
@@ -215,7 +221,12 @@ impl Deployment {
                 progress.ran_before.push(step);
             }
         }
-        // A retry after the wave was found healthy asks its gates again only for what is left: the wave has not ended yet.
+        self.gather_again();
+    }
+
+    /// A target that is tried again, or becomes healthy late, while the gates after a wave are asked: they are asked anew when it
+    /// is well, or it would go without its soak.
+    fn gather_again(&mut self) {
         if self.phase == Phase::Verification {
             self.phase = Phase::Targets;
             // A paused deployment stays paused, or nobody could resume it.

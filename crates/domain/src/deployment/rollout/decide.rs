@@ -40,8 +40,8 @@ pub enum Command {
     Answer { target: Name, answer: Answer, by: String },
     /// A target's answer.
     Report(Box<Report>),
-    /// A probe's reading for a gate.
-    Measured { gate: String, reading: Reading },
+    /// A probe's reading for a gate, which has been asked since then.
+    Measured { gate: String, since_ms: Millis, reading: Reading },
 }
 
 /// What a person says of a step that may or may not have run.
@@ -78,7 +78,7 @@ impl Deployment {
             Command::Exclude { target, by, reason } => self.decide_exclude(target, by, reason),
             Command::Answer { target, answer, by } => self.decide_answer(plan, target, *answer, by),
             Command::Report(report) => Ok(self.decide_report(plan, report)),
-            Command::Measured { gate, reading } => Ok(self.decide_measured(plan, gate, reading, now_ms)),
+            Command::Measured { gate, since_ms, reading } => Ok(self.decide_measured(plan, (gate, *since_ms), reading, now_ms)),
         }
     }
 
@@ -334,12 +334,12 @@ impl Deployment {
         }
     }
 
-    fn decide_measured(&self, plan: &Plan, gate: &str, reading: &Reading, now_ms: Millis) -> Vec<Event> {
+    fn decide_measured(&self, plan: &Plan, (gate, since_ms): (&str, Millis), reading: &Reading, now_ms: Millis) -> Vec<Event> {
         let moving = matches!(self.state, State::Running | State::Baking) && self.phase != Phase::Targets;
         let open = self.open_gates(plan).into_iter().find(|(key, _)| moving && key == gate);
         let Some(((_, asked), progress)) = open.zip(self.gates.get(gate)) else { return Vec::new() };
-        // A reading that is not due yet is one that came twice.
-        if self.probe_at(gate, asked).is_none_or(|due_ms| now_ms < due_ms) {
+        // A reading that is not due yet is one that came twice; one that was begun before the gate was asked anew is of another wave.
+        if progress.since_ms != since_ms || self.probe_at(gate, asked).is_none_or(|due_ms| now_ms < due_ms) {
             return Vec::new();
         }
         let judged = asked.judge(&progress.counted, reading, now_ms);

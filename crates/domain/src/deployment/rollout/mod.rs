@@ -456,6 +456,8 @@ pub struct DueProbe<'a> {
     pub key: String,
     /// The gate.
     pub gate: &'a Gate,
+    /// Since when it is asked; a reading for an earlier asking says nothing.
+    pub since_ms: Millis,
     /// The wave that is measured.
     pub wave: u32,
 }
