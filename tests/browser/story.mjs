@@ -44,11 +44,23 @@ try {
     ["deployment-bad", bad],
     ["deployment-target", `${bad}?target=production-01`],
     ["freezes", "/freezes"],
+    ["calendar", "/calendar"],
+    ["calendar-quarter", "/calendar?view=quarter"],
+    ["calendar-day", `/calendar?day=${new Date().toISOString().slice(0, 10)}`],
+    ["environments", "/environments"],
+    ["environments-compared", "/environments?from=staging&to=production"],
+    ["targets", "/targets"],
+    ["target", "/targets/production-01"],
+    ["artifacts", "/artifacts"],
+    ["audit", "/audit"],
+    ["people", "/people"],
   ]) {
     console.log(`looking at ${path}`);
     await harness.look(name, path);
   }
   await refusals();
+  await keys();
+  await byHand();
 } catch (error) {
   await page.screenshot({ path: `${screenshots}/story-broke.png`, fullPage: true }).catch(() => {});
   harness.complain("story", error.message.split("\n").slice(0, 3).join(" "));
@@ -124,6 +136,62 @@ async function watch(path, end, label) {
   if (!(await page.evaluate(() => globalThis.neverReloaded === true))) throw new Error(`${path} was reloaded while live`);
   await harness.shoot(page, label);
   console.log(`watched ${path} to ${end}`);
+}
+
+/** Everything is reached without a pointer. */
+async function keys() {
+  await page.goto(base, { waitUntil: "load" });
+  await page.keyboard.press("?");
+  await page.locator("dialog.keys dt").first().waitFor();
+  await harness.inspect(page, "keys");
+  await harness.shoot(page, "keys");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.locator("dialog.palette input").waitFor();
+  await page.keyboard.type("audit");
+  await page.locator("dialog.palette li[aria-selected=true]").waitFor();
+  await harness.inspect(page, "palette");
+  await harness.shoot(page, "palette");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/audit/);
+  await page.keyboard.press("g");
+  await page.keyboard.press("r");
+  await page.waitForURL(/\/releases/);
+  await page.keyboard.press("j");
+  await page.keyboard.press("j");
+  await page.keyboard.press("k");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/releases\/REL-/);
+  await page.goBack();
+  await page.keyboard.press("/");
+  await page.keyboard.type("1.1");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/text=1\.1/);
+  console.log("walked by keys");
+}
+
+/** What an operator and an auditor do by page. */
+async function byHand() {
+  await page.goto(`${base}/audit`, { waitUntil: "load" });
+  await page.getByRole("button", { name: "Verify every hash" }).click();
+  await says(/history is whole/i);
+  await page.goto(`${base}/targets/production-01`, { waitUntil: "load" });
+  await page.getByRole("button", { name: /Enrol again/ }).click();
+  await says(/tidegate agent --server/);
+  await page.goto(`${base}/people`, { waitUntil: "load" });
+  await page.locator("summary", { hasText: "Make a token" }).click();
+  await page.locator("input[name=label]").fill("by hand");
+  await page.getByRole("button", { name: "Make a token", exact: true }).click();
+  await says(/not shown again/i);
+  await page.goto(`${base}/environments`, { waitUntil: "load" });
+  const promote = page.locator("summary", { hasText: "Promote" });
+  if ((await promote.count()) > 0) {
+    await promote.first().click();
+    await page.locator("details[open] button", { hasText: "Promote" }).click();
+    await page.waitForURL(/\/deployments\/DEP-/);
+    await says(/planned/i);
+  }
+  console.log("enrolled, made a token, verified and promoted by page");
 }
 
 async function freezeTells() {

@@ -137,3 +137,4 @@ document.addEventListener("keydown", (event) => {
   }[event.key];
   if (does) { event.preventDefault(); does(); }
 });
+document.getElementById("keys-hint").hidden = false;

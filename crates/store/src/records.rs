@@ -182,7 +182,10 @@ impl Store {
     ///
     /// [`Fault::Contradiction`] without both ends, or for more steps than a page of a calendar can have.
     pub async fn ticks<T: Record>(&self, filter: &Filter, step_ms: Millis) -> Result<Vec<Tick>, Fault> {
-        let ends = filter.from_ms.zip(filter.until_ms).filter(|(from_ms, until_ms)| step_ms > 0 && (until_ms - from_ms) / step_ms <= TICKS_MAX);
+        let ends = filter
+            .from_ms
+            .zip(filter.until_ms)
+            .filter(|(from_ms, until_ms)| step_ms > 0 && (until_ms - from_ms) / step_ms <= TICKS_MAX);
         let Some((from_ms, _)) = ends else {
             return Err(Fault::Contradiction("ticks are counted between two ends, in few steps".into()));
         };

@@ -78,6 +78,9 @@ mod tests {
     fn what_changed_is_told_field_by_field() {
         assert_eq!(told(|_| {}), "");
         assert_eq!(told(|it| it["versions"] = json!({"api": "1.1", "web": "2.0"})), "versions: api 1.0 -> api 1.1, web 2.0");
-        assert_eq!(told(|it| (it["risk"], it["title"]) = (json!("high"), json!("Search"))), "title: Faster search -> Search; risk: low -> high");
+        assert_eq!(
+            told(|it| (it["risk"], it["title"]) = (json!("high"), json!("Search"))),
+            "title: Faster search -> Search; risk: low -> high"
+        );
     }
 }

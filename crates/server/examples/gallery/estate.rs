@@ -66,7 +66,13 @@ pub fn target() -> TargetPage {
 }
 
 fn cell(text: &str, ago_ms: i64) -> Cell {
-    let verified = Verified { deployment: id("DEP-01k8t5"), version: version(text), digest: digest(text), at_ms: NOW - ago_ms };
+    let verified = Verified {
+        deployment: id("DEP-01k8t5"),
+        release: None,
+        version: version(text),
+        digest: digest(text),
+        at_ms: NOW - ago_ms,
+    };
     Cell { verified: Some(verified), pending: None, drifted: Some(0) }
 }
 
@@ -78,7 +84,14 @@ pub fn matrix() -> Matrix {
     Matrix {
         columns: columns.into(),
         rows: vec![
-            row("ledger", vec![cell("1.2", 2 * HOUR), cell("1.2", HOUR), Cell { pending: Some(pending), drifted: Some(2), ..cell("1.1", 9 * DAY) }]),
+            row(
+                "ledger",
+                vec![
+                    cell("1.2", 2 * HOUR),
+                    cell("1.2", HOUR),
+                    Cell { pending: Some(pending), drifted: Some(2), ..cell("1.1", 9 * DAY) },
+                ],
+            ),
             row("reports", vec![cell("3.0", 3 * DAY), cell("2.9", 20 * DAY), cell("2.9", 18 * DAY)]),
             row("sweeper", vec![cell("0.4", 40 * DAY), blank(), blank()]),
         ],
@@ -123,7 +136,8 @@ pub fn audit() -> AuditPage {
 
 pub fn audit_broken() -> AuditPage {
     let stream = Stream::new(Noun::Change, "CHG-01k8q4");
-    let broken = BrokenEntry { stream, version: 3, position: 910, what: "its hash is not that of its text".into() };
+    let broken =
+        BrokenEntry { stream: stream.to_string(), version: 3, position: 910, what: "its hash is not that of its text".into() };
     AuditPage { verified: Some(AuditVerified { events: 912, streams: 74, broken: Some(broken) }), ..audit() }
 }
 

@@ -6,7 +6,6 @@ use axum::Router;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use maud::Markup;
 use serde::Deserialize;
 use tidegate_api::request::Nothing;
 use tidegate_domain::event::{Actor, Noun};

@@ -81,7 +81,8 @@ pub async fn gather(app: &App, caller: &Caller, query: MatrixQuery) -> Result<Ma
         let cells = environments.iter().map(|environment| {
             let place = (environment.name.clone(), component.name.clone());
             let slot = slots.get(&Slot::id(&environment.name, &component.application));
-            let verified = slot.and_then(|slot| slot.verified.get(&component.name)).and_then(|versions| versions.first()).cloned();
+            let verified =
+                slot.and_then(|slot| slot.verified.get(&component.name)).and_then(|versions| versions.first()).cloned();
             Cell { verified, pending: pending.remove(&place), drifted: drift.as_ref().and_then(|it| it.get(&place)).copied() }
         });
         rows.push(Row { cells: cells.collect(), application: component.application.clone(), component: component.name });

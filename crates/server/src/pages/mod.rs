@@ -159,7 +159,7 @@ pub async fn history(app: &App, stream: &Stream) -> Result<Vec<EventView>, No> {
 }
 
 fn audit_view(row: tidegate_store::EventRow) -> EventView {
-    crate::audit::api::view(row)
+    audit::api::view(row)
 }
 
 async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {

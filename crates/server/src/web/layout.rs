@@ -133,9 +133,6 @@ fn bar(chrome: &Chrome, section: Section) -> Markup {
                 @if chrome.stream.is_some() {
                     span.live id="live-mark" role="status" hidden { span.dot {} span.word { "live" } }
                 }
-                div.theme id="theme" role="group" aria-label="Theme" hidden {
-                    @for theme in ["auto", "light", "dark"] { button type="button" value=(theme) aria-pressed="false" { (theme) } }
-                }
                 (person(chrome))
             }
         }
@@ -161,6 +158,10 @@ fn foot(chrome: &Chrome) -> Markup {
             span id="as-of" data-live="as-of" { "As of " (clock.at_second(chrome.now_ms)) }
             span { "times in " (clock.zone_name()) }
             a href="/api/openapi.json" { "API" }
+            span.keys-hint id="keys-hint" hidden { "keys: " kbd { "?" } }
+            div.theme id="theme" role="group" aria-label="Theme" hidden {
+                @for theme in ["auto", "light", "dark"] { button type="button" value=(theme) aria-pressed="false" { (theme) } }
+            }
         }
     }
 }

@@ -181,6 +181,12 @@ async fn a_form_is_taken_only_from_a_page_of_the_same_session() {
         format!("/deployments/{deployment}/targets/t-01/retry"),
         format!("/releases/{release}/plan"),
         format!("/releases/{release}/reject"),
+        "/targets/t-01/enrol".to_owned(),
+        "/environments/promote".to_owned(),
+        "/audit/verify".to_owned(),
+        "/tokens".to_owned(),
+        "/tokens/TOK-0000000000000000/end".to_owned(),
+        "/people/admin/link".to_owned(),
         "/logout".to_owned(),
     ];
     for form in &forms {
@@ -245,4 +251,114 @@ async fn every_answer_tells_browsers_what_they_may_not_do() {
         assert!(!header("x-request-id").is_empty(), "{path}");
     }
     server.running.stop().await;
+}
+
+/// Everything that a list or a page of the navigation shows.
+const PAGES: [&str; 12] = [
+    "/",
+    "/calendar",
+    "/calendar?view=quarter",
+    "/releases",
+    "/deployments",
+    "/changes",
+    "/freezes",
+    "/environments",
+    "/targets",
+    "/artifacts",
+    "/audit",
+    "/people",
+];
+
+#[tokio::test]
+async fn every_page_opens_for_an_administrator_empty_and_full() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::start(folder.path()).await;
+    let mut browser = Browser::new(&server);
+    browser.sign_in(&server.running).await;
+    for path in PAGES {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+    }
+    server.running.stop().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::set(folder.path()).await;
+    let mut browser = Browser::new(&stage.server);
+    browser.sign_in(&stage.server.running).await;
+    for path in PAGES.into_iter().chain(["/targets/t-01", "/environments?from=test&to=test", "/audit?noun=change&actor=admin"]) {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 200, "{path}: {}", page.text);
+    }
+    for (path, status) in [
+        ("/calendar?at=yesterday", 400),
+        ("/calendar?at=2026-02-30", 400),
+        ("/calendar?day=99999-01-01", 400),
+        ("/calendar?application=Not%20A%20Name", 400),
+        ("/audit?actor=nobody:x", 400),
+        ("/audit?stream=nothing", 400),
+        ("/targets/nobody", 404),
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, status, "{path}: {}", page.text);
+    }
+    stage.server.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_and_a_link_are_made_by_page_and_shown_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::at_rest(folder.path()).await;
+    let everything = json!([{"role": "viewer", "scope": "all"}]);
+    let vera = server.person("vera", everything).await;
+    let mut browser = Browser::new(&server);
+    browser.sign_in(&server.running).await;
+    let csrf = browser.csrf().await;
+    let made = browser.post("/tokens", &format!("csrf={csrf}&label=laptop&days=1")).await;
+    assert_eq!(made.status, 200, "{}", made.text);
+    let secret = made.text.split("<code>").nth(1).and_then(|rest| rest.split("</code>").next()).expect("a secret");
+    let asked = browser.http.get(format!("{}/api/v1/whoami", browser.base)).bearer_auth(secret);
+    assert_eq!(browser.send(asked).await.status, 200);
+    let listed = browser.get("/people").await;
+    assert!(listed.text.contains("laptop") && !listed.text.contains(secret));
+    let link = browser.post("/people/vera/link", &format!("csrf={csrf}")).await;
+    let link = link.text.split("<code>").nth(1).and_then(|rest| rest.split("</code>").next()).expect("a link").to_owned();
+    let mut veras = Browser::new(&server);
+    assert_eq!(veras.post("/login", &format!("token={}", token(&link))).await.status, 303);
+    // Who may not administer makes tokens of their own, and links for nobody.
+    let theirs = veras.get("/people").await;
+    assert!(theirs.status == 200 && !theirs.text.contains("laptop") && !theirs.text.contains("/people/admin/link"));
+    let csrf = veras.csrf().await;
+    assert_eq!(veras.post("/people/admin/link", &format!("csrf={csrf}")).await.status, 403);
+    assert_eq!(veras.get("/audit").await.status, 200, "she reads everywhere");
+    drop(vera);
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn pages_show_no_more_than_the_visitor_may_see() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::set(folder.path()).await;
+    let server = &stage.server;
+    let elsewhere =
+        json!({"definitions": [{"application": {"name": "bank"}}, {"environment": {"name": "vault", "tier": "test"}}]});
+    server.admin.post("/definitions", &elsewhere).await.good();
+    let scoped = json!([{"role": "operator", "scope": {"environment": "vault"}}]);
+    server.person("otto", scoped).await;
+    let mut admin = Browser::new(server);
+    admin.sign_in(&server.running).await;
+    let csrf = admin.csrf().await;
+    let link = admin.post("/people/otto/link", &format!("csrf={csrf}")).await;
+    let link = link.text.split("<code>").nth(1).and_then(|rest| rest.split("</code>").next()).expect("a link").to_owned();
+    let mut otto = Browser::new(server);
+    assert_eq!(otto.post("/login", &format!("token={}", token(&link))).await.status, 303);
+    assert!(!otto.get("/targets").await.text.contains("t-01"), "a target of another environment");
+    assert_eq!(otto.get("/targets/t-01").await.status, 404);
+    assert_eq!(otto.get("/audit").await.status, 403, "the whole history tells about everything");
+    let matrix = otto.get("/environments").await.text;
+    assert!(matrix.contains("vault") || matrix.contains("nothing to put side by side"), "{matrix}");
+    assert!(!matrix.contains(">test<"), "{matrix}");
+    let csrf = otto.csrf().await;
+    let promote = format!("csrf={csrf}&application=shop&component=shop&version=1.0&environment=test");
+    assert_eq!(otto.post("/environments/promote", &promote).await.status, 403);
+    assert_eq!(otto.post("/targets/t-01/enrol", &format!("csrf={csrf}")).await.status, 403);
+    stage.server.running.stop().await;
 }

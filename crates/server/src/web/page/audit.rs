@@ -92,18 +92,22 @@ fn filter(asked: &AuditAsked) -> Markup {
 }
 
 fn rows(events: &[EventView], clock: &Clock) -> Markup {
-    table("Events", &["When", "Who", "What", "Of", "Cause", "Hash"], &html! {
-        @for event in events {
-            tr id={ "e-" (event.position) } {
-                th scope="row" { (clock.at_second(event.at_ms)) }
-                td data-head="Who" { a href={ "/audit?actor=" (percent(&event.actor.to_string())) } { (who(&event.actor)) } }
-                td data-head="What" { (event.sentence) }
-                td data-head="Of" { (of(event)) }
-                td data-head="Cause" { span.muted.small { (event.cause) } }
-                td.number data-head="Hash" { code.small title={ (event.hash) ", position " (event.position) } { (event.hash.get(..8).unwrap_or(&event.hash)) } }
+    table(
+        "Events",
+        &["When", "Who", "What", "Of", "Cause", "Hash"],
+        &html! {
+            @for event in events {
+                tr id={ "e-" (event.position) } {
+                    th scope="row" { (clock.at_second(event.at_ms)) }
+                    td data-head="Who" { a href={ "/audit?actor=" (percent(&event.actor.to_string())) } { (who(&event.actor)) } }
+                    td data-head="What" { (event.sentence) }
+                    td data-head="Of" { (of(event)) }
+                    td data-head="Cause" { span.muted.small { (event.cause) } }
+                    td.number data-head="Hash" { code.small title={ (event.hash) ", position " (event.position) } { (event.hash.get(..8).unwrap_or(&event.hash)) } }
+                }
             }
-        }
-    })
+        },
+    )
 }
 
 /// The thing, with its page if it has one.

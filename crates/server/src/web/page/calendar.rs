@@ -181,7 +181,8 @@ fn narrow(asked: &Asked) -> Markup {
 fn month(view: &Calendar, first: Date) -> Markup {
     let last = first.last_of_month();
     let compact = view.asked.span == Span::Quarter;
-    let weeks = std::iter::successors(Some(monday(first)), |week| Some(week.saturating_add(7.days()))).take_while(|week| *week <= last);
+    let weeks =
+        std::iter::successors(Some(monday(first)), |week| Some(week.saturating_add(7.days()))).take_while(|week| *week <= last);
     let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     html! {
         table class={ "calendar" @if compact { " compact" } } {
@@ -282,7 +283,8 @@ fn counts_as(state: &str) -> Option<Look> {
 }
 
 fn ticks(day: &Day) -> Markup {
-    let sum = |look: Look| day.deployments.iter().filter(|(state, _)| counts_as(state) == Some(look)).map(|(_, count)| count).sum();
+    let sum =
+        |look: Look| day.deployments.iter().filter(|(state, _)| counts_as(state) == Some(look)).map(|(_, count)| count).sum();
     let ticks: Vec<(Look, u64)> = [GONE_WELL, GONE_BADLY, GONE_BACK, AHEAD].into_iter().map(|look| (look, sum(look))).collect();
     html! {
         span.ticks {
@@ -307,7 +309,9 @@ fn legend(view: &Calendar) -> Markup {
 fn day_panel(chrome: &Chrome, view: &Calendar, panel: &Panel) -> Markup {
     let clock = chrome.clock();
     let day = view.days.get(&panel.day);
-    let nothing = panel.deployments.is_empty() && panel.changes.is_empty() && day.is_none_or(|day| day.releases.is_empty() && day.freezes.is_empty());
+    let nothing = panel.deployments.is_empty()
+        && panel.changes.is_empty()
+        && day.is_none_or(|day| day.releases.is_empty() && day.freezes.is_empty());
     let inner = html! {
         @if nothing { (empty("Nothing is on this day. Plan a deployment for it:", &["tidegate deploy APPLICATION ENVIRONMENT --version COMPONENT=VERSION --at TIME"])) }
         @if let Some(day) = day {

@@ -119,16 +119,20 @@ fn choose(view: &Matrix) -> Markup {
 fn matrix(chrome: &Chrome, view: &Matrix, clock: &Clock) -> Markup {
     let names: Vec<&str> = view.columns.iter().map(|column| column.environment.name.as_str()).collect();
     let heads: Vec<&str> = ["Component"].into_iter().chain(names).collect();
-    table("Components by environments", &heads, &html! {
-        @for row in &view.rows {
-            tr id={ "c-" (row.component) } {
-                th scope="row" { (row.component) @if row.application != row.component { " " span.small.muted { (row.application) } } }
-                @for (index, cell) in row.cells.iter().enumerate() {
-                    td data-head=(view.columns[index].environment.name) { (shown(chrome, view, (row, index), cell, clock)) }
+    table(
+        "Components by environments",
+        &heads,
+        &html! {
+            @for row in &view.rows {
+                tr id={ "c-" (row.component) } {
+                    th scope="row" { (row.component) @if row.application != row.component { " " span.small.muted { (row.application) } } }
+                    @for (index, cell) in row.cells.iter().enumerate() {
+                        td data-head=(view.columns[index].environment.name) { (shown(chrome, view, (row, index), cell, clock)) }
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn shown(chrome: &Chrome, view: &Matrix, (row, index): (&Row, usize), cell: &Cell, clock: &Clock) -> Markup {

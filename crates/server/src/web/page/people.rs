@@ -22,7 +22,8 @@ pub struct PeoplePage {
     pub tokens: Vec<TokenView>,
 }
 
-const COMMAND: &str = "tidegate apply -f people.yaml   # person: {name: bob, grants: [{role: operator, scope: {environment: staging}}]}";
+const COMMAND: &str =
+    "tidegate apply -f people.yaml   # person: {name: bob, grants: [{role: operator, scope: {environment: staging}}]}";
 
 const GOOD: Look = Look { glyph: "check", word: "good", tone: Tone::Good };
 const ENDED: Look = Look { glyph: "minus", word: "ended", tone: Tone::Idle };
@@ -73,17 +74,21 @@ fn whereabouts(scope: &Scope) -> String {
 }
 
 fn rows(chrome: &Chrome, people: &[Person]) -> Markup {
-    table("People", &["Person", "Trusted with", "Sign in"], &html! {
-        @for person in people {
-            tr id={ "p-" (person.name) } {
-                th scope="row" { (person.name) @if !person.title.is_empty() { " " span.small.muted { (person.title) } } }
-                td data-head="Trusted with" { (grants(&person.grants)) }
-                td data-head="Sign in" {
-                    (Act { csrf: &chrome.csrf, action: &format!("/people/{}/link", person.name), label: "Make a link", weight: Weight::Plain }.button())
+    table(
+        "People",
+        &["Person", "Trusted with", "Sign in"],
+        &html! {
+            @for person in people {
+                tr id={ "p-" (person.name) } {
+                    th scope="row" { (person.name) @if !person.title.is_empty() { " " span.small.muted { (person.title) } } }
+                    td data-head="Trusted with" { (grants(&person.grants)) }
+                    td data-head="Sign in" {
+                        (Act { csrf: &chrome.csrf, action: &format!("/people/{}/link", person.name), label: "Make a link", weight: Weight::Plain }.button())
+                    }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn make(chrome: &Chrome) -> Markup {
@@ -98,23 +103,27 @@ fn make(chrome: &Chrome) -> Markup {
 }
 
 fn tokens(chrome: &Chrome, tokens: &[TokenView], clock: &Clock) -> Markup {
-    table("Tokens", &["Token", "State", "Opens", "Made", "Expires", "End"], &html! {
-        @for it in tokens {
-            @let look = look(it, clock.now_ms);
-            tr id={ "k-" (it.id) } {
-                th scope="row" { (it.label) " " span.small.muted { (it.id) } }
-                td data-head="State" { (look.badge()) }
-                td data-head="Opens" { (it.opens) }
-                td data-head="Made" { (clock.age(it.created_at_ms)) }
-                td data-head="Expires" { (clock.at(it.expires_at_ms)) }
-                td data-head="End" {
-                    @if look == GOOD {
-                        (Act { csrf: &chrome.csrf, action: &format!("/tokens/{}/end", it.id), label: "End", weight: Weight::Grave }.button())
+    table(
+        "Tokens",
+        &["Token", "State", "Opens", "Made", "Expires", "End"],
+        &html! {
+            @for it in tokens {
+                @let look = look(it, clock.now_ms);
+                tr id={ "k-" (it.id) } {
+                    th scope="row" { (it.label) " " span.small.muted { (it.id) } }
+                    td data-head="State" { (look.badge()) }
+                    td data-head="Opens" { (it.opens) }
+                    td data-head="Made" { (clock.age(it.created_at_ms)) }
+                    td data-head="Expires" { (clock.at(it.expires_at_ms)) }
+                    td data-head="End" {
+                        @if look == GOOD {
+                            (Act { csrf: &chrome.csrf, action: &format!("/tokens/{}/end", it.id), label: "End", weight: Weight::Grave }.button())
+                        }
                     }
                 }
             }
-        }
-    })
+        },
+    )
 }
 
 fn look(token: &TokenView, now_ms: Millis) -> Look {

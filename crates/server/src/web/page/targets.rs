@@ -82,7 +82,7 @@ fn row(shown: &TargetShown, clock: &Clock) -> Markup {
                     @if !attested.complete { " " (INCOMPLETE.badge()) }
                 }
             }
-            td data-head="Drift" { (drift(&shown.drift)) }
+            td data-head="Drift" { @if shown.view.state.attested.is_empty() { (none()) } @else { (drift(&shown.drift)) } }
             td data-head="Labels" { (labels(&target.labels)) }
         }
     }
