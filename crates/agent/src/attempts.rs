@@ -187,8 +187,8 @@ impl Agent {
 
     fn take_on(self: &Arc<Self>, order: &Order, entry: Entry, expires: Instant) -> io::Result<()> {
         for older in self.attempts.all() {
-            // The server ordered another try and cannot have known how this one will end.
-            if !older.outcome().is_final() && older.order.as_ref().is_some_and(|old| is_earlier(old, order)) {
+            // The server ordered another try. Of this one's end, if there is one yet, it has said nothing, so it did not know.
+            if !older.is_heard() && older.order.as_ref().is_some_and(|old| is_earlier(old, order)) {
                 older.set_in_time(false)?;
             }
         }

@@ -128,7 +128,11 @@ impl Tried {
     fn question(&self, state: StepState) -> String {
         let known = match state {
             StepState::Failed | StepState::TimedOut | StepState::Cancelled => {
-                format!("it began in try {} and ended ({}) after this try was ordered", self.number, state_text(state))
+                format!(
+                    "it began in try {} and ended ({}), which was not known when this try was ordered",
+                    self.number,
+                    state_text(state)
+                )
             }
             _ => format!("it began in try {}, and nobody saw its end", self.number),
         };

@@ -243,7 +243,7 @@ async fn a_step_that_the_retry_itself_has_ended_is_in_doubt() {
     begun_unheard(&world, &order).await;
     let report = retried(&world, retry(&order, 2, 0)).await;
     assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
-    let asked = "it began in try 1 and ended (cancelled) after this try was ordered; it must not run twice, so a person must say";
+    let asked = "it began in try 1 and ended (cancelled), which was not known when this try was ordered; it must not run twice, so a person must say";
     assert_eq!(state(&report), (StepState::Unknown, asked));
     assert_eq!(world.effects(), ["first", "begin 1", "first"]);
 }
@@ -251,12 +251,42 @@ async fn a_step_that_the_retry_itself_has_ended_is_in_doubt() {
 #[tokio::test]
 async fn a_failure_that_was_heard_may_be_tried_again() {
     let world = World::running().await;
-    let fails = r#"echo run >> "$LEDGER"; [ -e "$LEDGER.go" ]"#;
-    let steps = vec![unpack(), script("step", Class::Once)];
-    let order = world.order(1, 1, vec![world.scripts("1.0", &[("step", fails)], steps)]);
+    let order = failing(&world);
     assert_eq!(world.server.carry_out(order.clone()).await.outcome, Outcome::Failed);
     let_go(&world);
     assert_eq!(world.server.carry_out(retry(&order, 2, 0)).await.outcome, Outcome::Healthy);
+    assert_eq!(world.effects(), ["run", "run"]);
+}
+
+/// An order of one `once` step that fails until the test lets it go.
+fn failing(world: &World) -> Order {
+    let fails = r#"echo run >> "$LEDGER"; [ -e "$LEDGER.go" ]"#;
+    let steps = vec![unpack(), script("step", Class::Once)];
+    world.order(1, 1, vec![world.scripts("1.0", &[("step", fails)], steps)])
+}
+
+#[tokio::test]
+async fn a_failure_that_nobody_heard_of_is_in_doubt_and_its_answer_is_obeyed() {
+    let world = World::running().await;
+    let order = failing(&world);
+    world.server.with(|memory| {
+        memory.deaf = true;
+        memory.orders.push(order.clone());
+    });
+    final_on_disk(&world, 1).await;
+    let_go(&world);
+    // The poll gets through before the report does.
+    world.server.with(|memory| memory.orders.push(retry(&order, 2, 0)));
+    final_on_disk(&world, 2).await;
+    world.server.with(|memory| memory.deaf = false);
+    let report = world.server.end_of("DEP-1:web-1:2").await;
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
+    let asked = "it began in try 1 and ended (failed), which was not known when this try was ordered; \
+                 it must not run twice, so a person must say";
+    assert_eq!(report.steps[1].detail.as_deref(), Some(asked));
+    assert_eq!(world.effects(), ["run"]);
+    read_by_a_person(&world, 2).await;
+    assert_eq!(world.server.carry_out(retry(&order, 3, 1)).await.outcome, Outcome::Healthy);
     assert_eq!(world.effects(), ["run", "run"]);
 }
 
