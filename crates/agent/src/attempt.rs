@@ -131,10 +131,12 @@ impl Attempt {
         self.state().heard = false;
     }
 
-    /// Whether it ended in a question of which it is not yet known that the server has it, and has ordered no other try meanwhile.
-    pub fn asks(&self) -> bool {
+    /// Whether it began and came to no good end, and it is not yet known whether the server had that before it ordered another
+    /// try. A report that was taken does not say so: the server takes one that comes too late as well.
+    pub fn is_unsettled(&self) -> bool {
         let state = self.state();
-        state.in_time.is_none() && state.verdict.as_ref().is_some_and(|verdict| verdict.outcome == Outcome::Unknown)
+        let bad = |outcome| matches!(outcome, Outcome::Unknown | Outcome::Failed | Outcome::TimedOut | Outcome::Cancelled);
+        state.in_time.is_none() && !state.records.is_empty() && state.verdict.as_ref().is_some_and(|it| bad(it.outcome))
     }
 
     /// Journals whether the server had the end before it ordered another try.

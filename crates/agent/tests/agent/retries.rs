@@ -3,7 +3,7 @@
 use tidegate_domain::deployment::order::{Order, Outcome, Report, StepState};
 use tidegate_domain::estate::Class;
 
-use crate::server::Memory;
+use crate::server::{Lie, Memory};
 use crate::world::{World, script, unpack, wait_until};
 
 /// Says that it began and, once the test lets it go, that it ended; and in which try.
@@ -69,7 +69,7 @@ async fn retried(world: &World, order: Order) -> Report {
 /// A person takes longer than the agent's next poll.
 async fn read_by_a_person(world: &World, attempt: u32) {
     let mark = world.root().join(format!("journal/DEP-1_web-1_{attempt}/in_time.json"));
-    wait_until("the question has reached a person", || std::fs::read(&mark).is_ok_and(|text| text == b"true")).await;
+    wait_until("the end has reached a person", || std::fs::read(&mark).is_ok_and(|text| text == b"true")).await;
 }
 
 async fn final_on_disk(world: &World, attempt: u32) {
@@ -253,6 +253,7 @@ async fn a_failure_that_was_heard_may_be_tried_again() {
     let world = World::running().await;
     let order = failing(&world);
     assert_eq!(world.server.carry_out(order.clone()).await.outcome, Outcome::Failed);
+    read_by_a_person(&world, 1).await;
     let_go(&world);
     assert_eq!(world.server.carry_out(retry(&order, 2, 0)).await.outcome, Outcome::Healthy);
     assert_eq!(world.effects(), ["run", "run"]);
@@ -288,6 +289,29 @@ async fn a_failure_that_nobody_heard_of_is_in_doubt_and_its_answer_is_obeyed() {
     read_by_a_person(&world, 2).await;
     assert_eq!(world.server.carry_out(retry(&order, 3, 1)).await.outcome, Outcome::Healthy);
     assert_eq!(world.effects(), ["run", "run"]);
+}
+
+#[tokio::test]
+async fn a_failure_that_was_taken_after_the_retry_was_ordered_is_in_doubt() {
+    let world = World::running().await;
+    let order = failing(&world);
+    world.server.with(|memory| {
+        memory.deaf = true;
+        memory.orders.push(order.clone());
+    });
+    final_on_disk(&world, 1).await;
+    let_go(&world);
+    // The report gets through before the poll does.
+    world.server.with(|memory| {
+        memory.orders.push(retry(&order, 2, 0));
+        memory.lie = Some(Lie::Signature);
+        memory.deaf = false;
+    });
+    assert_eq!(world.server.end_of("DEP-1:web-1:1").await.outcome, Outcome::Failed);
+    world.server.with(|memory| memory.lie = None);
+    let report = world.server.end_of("DEP-1:web-1:2").await;
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
+    assert_eq!(world.effects(), ["run"]);
 }
 
 #[tokio::test]
