@@ -237,6 +237,60 @@ async fn a_verifiable_step_in_doubt_is_checked_by_the_next_try() {
 }
 
 #[tokio::test]
+async fn a_check_that_was_ended_leaves_the_doubt_to_the_next_try() {
+    let mut world = World::running().await;
+    let mut order = order(&world, Class::Idempotent, Class::Verifiable);
+    // Does not know, hangs, and then says that it has not ended.
+    let verify = r#"
+echo check >> "$LEDGER"
+case $(grep -c check "$LEDGER") in
+1) exit 2 ;;
+2) while true; do sleep 0.02; done ;;
+*) exit 1 ;;
+esac
+"#;
+    let scripts = [("first", FIRST), ("step", HELD), ("after", AFTER), ("verify", verify)];
+    let steps = order.installations[0].steps.clone();
+    order.installations = vec![world.scripts("1.0", &scripts, steps)];
+    begun_unheard(&world, &order).await;
+    power_cut(&mut world).await;
+    let_go(&world);
+    world.start(0);
+    final_on_disk(&world, 1).await;
+    let second = retry(&order, 2, 0);
+    world.server.with(|memory| {
+        memory.deaf = false;
+        memory.orders.push(second.clone());
+    });
+    wait_until("the check hangs", || world.effects().ends_with(&["first".to_owned(), "check".to_owned()])).await;
+    world.server.with(|memory| memory.cancel.push(second.attempt.clone()));
+    assert_eq!(world.server.end_of(&second.attempt).await.outcome, Outcome::Cancelled);
+    read_by_a_person(&world, 2).await;
+    let report = world.server.carry_out(retry(&order, 3, 0)).await;
+    assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
+    let effects = ["first", "begin 1", "check", "first", "check", "first", "check", "begin 3", "end 3", "after"];
+    assert_eq!(world.effects(), effects);
+}
+
+#[tokio::test]
+async fn a_question_names_the_try_that_began_the_step() {
+    let mut world = World::running().await;
+    let order = order(&world, Class::Once, Class::Once);
+    begun_unheard(&world, &order).await;
+    power_cut(&mut world).await;
+    let_go(&world);
+    world.start(0);
+    final_on_disk(&world, 1).await;
+    // The question of the second try is not heard either.
+    world.server.with(|memory| memory.orders.push(retry(&order, 2, STEP)));
+    final_on_disk(&world, 2).await;
+    let report = retried(&world, retry(&order, 3, STEP)).await;
+    let asked = "it began in try 1, and nobody saw its end; it must not run twice, so a person must say";
+    assert_eq!(state(&report), (StepState::Unknown, asked));
+    assert_eq!(world.effects(), ["first", "begin 1"]);
+}
+
+#[tokio::test]
 async fn a_step_that_the_retry_itself_has_ended_is_in_doubt() {
     let world = World::running().await;
     let order = order(&world, Class::Idempotent, Class::Once);
