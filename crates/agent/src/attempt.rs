@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tidegate_domain::deployment::order::{AttemptId, Order, Outcome, Report, StepReport, StepState};
+use tidegate_domain::limits;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -177,12 +178,22 @@ impl Attempt {
             (None, verdict) => verdict.as_ref().map_or(0, |verdict| verdict.generation),
         };
         let steps = self.order.as_ref().map(|order| steps(order, &state.records)).unwrap_or_default();
-        Report { attempt: self.id.clone(), generation, outcome, steps, attested, detail }
+        clipped(Report { attempt: self.id.clone(), generation, outcome, steps, attested, detail })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The report with no sentence longer than the server takes: it would refuse the whole report, and again each time.
+fn clipped(mut report: Report) -> Report {
+    for detail in report.steps.iter_mut().map(|step| &mut step.detail).chain([&mut report.detail]).flatten() {
+        if detail.chars().count() > limits::TEXT_CHARS_MAX {
+            *detail = detail.chars().take(limits::TEXT_CHARS_MAX - 1).chain(['…']).collect();
+        }
+    }
+    report
 }
 
 fn steps(order: &Order, records: &BTreeMap<usize, Record>) -> Vec<StepReport> {
