@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tidegate_domain::deployment::order::{AttemptId, Order, Outcome, Report, StepReport, StepState};
+use tidegate_domain::limits;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -131,10 +132,12 @@ impl Attempt {
         self.state().heard = false;
     }
 
-    /// Whether it ended in a question of which it is not yet known that the server has it, and has ordered no other try meanwhile.
-    pub fn asks(&self) -> bool {
+    /// Whether it began and came to no good end, and it is not yet known whether the server had that before it ordered another
+    /// try. A report that was taken does not say so: the server takes one that comes too late as well.
+    pub fn is_unsettled(&self) -> bool {
         let state = self.state();
-        state.in_time.is_none() && state.verdict.as_ref().is_some_and(|verdict| verdict.outcome == Outcome::Unknown)
+        let bad = |outcome| matches!(outcome, Outcome::Unknown | Outcome::Failed | Outcome::TimedOut | Outcome::Cancelled);
+        state.in_time.is_none() && !state.records.is_empty() && state.verdict.as_ref().is_some_and(|it| bad(it.outcome))
     }
 
     /// Journals whether the server had the end before it ordered another try.
@@ -175,12 +178,22 @@ impl Attempt {
             (None, verdict) => verdict.as_ref().map_or(0, |verdict| verdict.generation),
         };
         let steps = self.order.as_ref().map(|order| steps(order, &state.records)).unwrap_or_default();
-        Report { attempt: self.id.clone(), generation, outcome, steps, attested, detail }
+        clipped(Report { attempt: self.id.clone(), generation, outcome, steps, attested, detail })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The report with no sentence longer than the server takes: it would refuse the whole report, and again each time.
+fn clipped(mut report: Report) -> Report {
+    for detail in report.steps.iter_mut().map(|step| &mut step.detail).chain([&mut report.detail]).flatten() {
+        if detail.chars().count() > limits::TEXT_CHARS_MAX {
+            *detail = detail.chars().take(limits::TEXT_CHARS_MAX - 1).chain(['…']).collect();
+        }
+    }
+    report
 }
 
 fn steps(order: &Order, records: &BTreeMap<usize, Record>) -> Vec<StepReport> {

@@ -50,7 +50,7 @@ impl Agent {
     /// The attempts that the server does not have the end of, as far as is known.
     pub fn known(&self) -> Vec<AttemptId> {
         let open = self.attempts.all();
-        open.iter().filter(|attempt| !attempt.is_heard() || attempt.asks()).map(|attempt| attempt.id.clone()).collect()
+        open.iter().filter(|attempt| !attempt.is_heard() || attempt.is_unsettled()).map(|attempt| attempt.id.clone()).collect()
     }
 
     /// Waits for the end of every order of the application that came before this one. Its turn alone would not do: after a
@@ -100,8 +100,8 @@ impl Agent {
                 news = true;
             }
         }
-        // A question that the server does not settle is open there: it may have gone back in time.
-        for attempt in self.attempts.all().iter().filter(|attempt| attempt.is_heard() && attempt.asks()) {
+        // A bad end that the server does not settle is unknown there: it may have gone back in time.
+        for attempt in self.attempts.all().iter().filter(|attempt| attempt.is_heard() && attempt.is_unsettled()) {
             if !answer.settled.contains(&attempt.id) {
                 attempt.set_unheard();
                 attempt.changed();
@@ -132,7 +132,7 @@ impl Agent {
         if !attempt.outcome().is_final() {
             return Ok(false);
         }
-        if attempt.asks() {
+        if attempt.is_unsettled() {
             attempt.set_in_time(!self.is_overtaken(id, answer)?)?;
         }
         if !attempt.is_heard() {
@@ -187,8 +187,8 @@ impl Agent {
 
     fn take_on(self: &Arc<Self>, order: &Order, entry: Entry, expires: Instant) -> io::Result<()> {
         for older in self.attempts.all() {
-            // The server ordered another try and cannot have known how this one will end.
-            if !older.outcome().is_final() && older.order.as_ref().is_some_and(|old| is_earlier(old, order)) {
+            // The server ordered another try. Of this one's end, if there is one yet, it has said nothing, so it did not know.
+            if (!older.is_heard() || older.is_unsettled()) && older.order.as_ref().is_some_and(|old| is_earlier(old, order)) {
                 older.set_in_time(false)?;
             }
         }

@@ -1,5 +1,5 @@
 //! Tells the server how far an attempt is, and brings it the output, until the server has the end of both and, if the end is a
-//! question, has said so.
+//! bad one, has said so.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl Courier {
                 Err(error) => Err(error),
             };
             match done {
-                Ok(()) if self.attempt.is_heard() && !self.attempt.asks() && self.logs.is_none() => return self.close(),
+                Ok(()) if self.attempt.is_heard() && !self.attempt.is_unsettled() && self.logs.is_none() => return self.close(),
                 Ok(()) => {
                     self.backoff.reset();
                     self.wait().await;

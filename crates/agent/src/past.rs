@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::driver::End;
 use crate::driver::command::{self, Run};
 use crate::journal::{Entry, Journal, Record};
-use crate::runner::state_text;
+use crate::runner::{NO_TRY, state_text};
 use crate::supervisor::Ended;
 
 /// The earlier tries, the oldest first.
@@ -76,7 +76,7 @@ impl<'a> Past<'a> {
             StepState::Errored | StepState::Skipped | StepState::Succeeded => false,
         };
         if in_doubt && !self.is_answered(tried, index)? {
-            return Ok(Known::InDoubt(tried.question(state)));
+            return Ok(Known::InDoubt(self.question(position, state)));
         }
         Ok(Known::ToRun)
     }
@@ -101,8 +101,26 @@ impl<'a> Past<'a> {
         Ok(last.start_at < index && before.is_some_and(|step| step.class() == Class::Idempotent))
     }
 
+    /// The last try that knows something of the step. One that was ended before it began the step, perhaps over its check,
+    /// leaves to others what it was to find out.
     fn last(&self, position: usize) -> Option<&Tried> {
-        self.tries.iter().rev().find(|tried| tried.records.contains_key(&position))
+        let knows = |record: &Record| !(record.number == NO_TRY && record.state == StepState::Cancelled);
+        self.tries.iter().rev().find(|tried| tried.records.get(&position).is_some_and(knows))
+    }
+
+    fn question(&self, position: usize, state: StepState) -> String {
+        let began = |tried: &&Tried| tried.records.get(&position).is_some_and(|record| record.number != NO_TRY);
+        let number = self.tries.iter().rev().find(began).map_or(NO_TRY, |tried| tried.number);
+        let known = match state {
+            StepState::Failed | StepState::TimedOut | StepState::Cancelled => {
+                format!(
+                    "it began in try {number} and ended ({}), which was not known when this try was ordered",
+                    state_text(state)
+                )
+            }
+            _ => format!("it began in try {number}, and nobody saw its end"),
+        };
+        format!("{known}; it must not run twice, so a person must say")
     }
 }
 
@@ -123,16 +141,6 @@ impl Tried {
 
     fn ran(&self, exit_code: Option<i32>, took_ms: Option<u64>) -> End {
         End { exit_code, took_ms, ..End::succeeded(format!("ran in try {}", self.number)) }
-    }
-
-    fn question(&self, state: StepState) -> String {
-        let known = match state {
-            StepState::Failed | StepState::TimedOut | StepState::Cancelled => {
-                format!("it began in try {} and ended ({}) after this try was ordered", self.number, state_text(state))
-            }
-            _ => format!("it began in try {}, and nobody saw its end", self.number),
-        };
-        format!("{known}; it must not run twice, so a person must say")
     }
 }
 

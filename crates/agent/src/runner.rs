@@ -24,8 +24,8 @@ use crate::past::{Known, Past};
 pub const TRIES_MAX: u32 = 10;
 /// How long an attempt that has begun may wait for an artifact.
 const FETCH_AGAIN: Duration = Duration::from_mins(10);
-/// The number under which an attempt keeps what it learns from earlier attempts; its own tries count from 1.
-const NO_TRY: u32 = 0;
+/// The number under which an attempt keeps what it learns of a step that it has not begun; its own tries count from 1.
+pub const NO_TRY: u32 = 0;
 
 type Verdict = (Outcome, Option<String>);
 
@@ -194,7 +194,8 @@ impl Runner<'_> {
             }
             let number = begun.unwrap_or(0) + 1;
             if self.attempt.cancel.is_cancelled() {
-                return self.keep(item, number, End::new(StepState::Cancelled, "was ended on request"), None);
+                let end = End::new(StepState::Cancelled, "was ended on request");
+                return self.keep(item, begun.unwrap_or(NO_TRY), end, None);
             }
             if number > TRIES_MAX {
                 let end = End::new(StepState::Errored, format!("was begun {TRIES_MAX} times and never came to an end"));

@@ -3,7 +3,7 @@
 use tidegate_domain::deployment::order::{Order, Outcome, Report, StepState};
 use tidegate_domain::estate::Class;
 
-use crate::server::Memory;
+use crate::server::{Lie, Memory};
 use crate::world::{World, script, unpack, wait_until};
 
 /// Says that it began and, once the test lets it go, that it ended; and in which try.
@@ -69,7 +69,7 @@ async fn retried(world: &World, order: Order) -> Report {
 /// A person takes longer than the agent's next poll.
 async fn read_by_a_person(world: &World, attempt: u32) {
     let mark = world.root().join(format!("journal/DEP-1_web-1_{attempt}/in_time.json"));
-    wait_until("the question has reached a person", || std::fs::read(&mark).is_ok_and(|text| text == b"true")).await;
+    wait_until("the end has reached a person", || std::fs::read(&mark).is_ok_and(|text| text == b"true")).await;
 }
 
 async fn final_on_disk(world: &World, attempt: u32) {
@@ -237,13 +237,67 @@ async fn a_verifiable_step_in_doubt_is_checked_by_the_next_try() {
 }
 
 #[tokio::test]
+async fn a_check_that_was_ended_leaves_the_doubt_to_the_next_try() {
+    let mut world = World::running().await;
+    let mut order = order(&world, Class::Idempotent, Class::Verifiable);
+    // Does not know, hangs, and then says that it has not ended.
+    let verify = r#"
+echo check >> "$LEDGER"
+case $(grep -c check "$LEDGER") in
+1) exit 2 ;;
+2) while true; do sleep 0.02; done ;;
+*) exit 1 ;;
+esac
+"#;
+    let scripts = [("first", FIRST), ("step", HELD), ("after", AFTER), ("verify", verify)];
+    let steps = order.installations[0].steps.clone();
+    order.installations = vec![world.scripts("1.0", &scripts, steps)];
+    begun_unheard(&world, &order).await;
+    power_cut(&mut world).await;
+    let_go(&world);
+    world.start(0);
+    final_on_disk(&world, 1).await;
+    let second = retry(&order, 2, 0);
+    world.server.with(|memory| {
+        memory.deaf = false;
+        memory.orders.push(second.clone());
+    });
+    wait_until("the check hangs", || world.effects().ends_with(&["first".to_owned(), "check".to_owned()])).await;
+    world.server.with(|memory| memory.cancel.push(second.attempt.clone()));
+    assert_eq!(world.server.end_of(&second.attempt).await.outcome, Outcome::Cancelled);
+    read_by_a_person(&world, 2).await;
+    let report = world.server.carry_out(retry(&order, 3, 0)).await;
+    assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
+    let effects = ["first", "begin 1", "check", "first", "check", "first", "check", "begin 3", "end 3", "after"];
+    assert_eq!(world.effects(), effects);
+}
+
+#[tokio::test]
+async fn a_question_names_the_try_that_began_the_step() {
+    let mut world = World::running().await;
+    let order = order(&world, Class::Once, Class::Once);
+    begun_unheard(&world, &order).await;
+    power_cut(&mut world).await;
+    let_go(&world);
+    world.start(0);
+    final_on_disk(&world, 1).await;
+    // The question of the second try is not heard either.
+    world.server.with(|memory| memory.orders.push(retry(&order, 2, STEP)));
+    final_on_disk(&world, 2).await;
+    let report = retried(&world, retry(&order, 3, STEP)).await;
+    let asked = "it began in try 1, and nobody saw its end; it must not run twice, so a person must say";
+    assert_eq!(state(&report), (StepState::Unknown, asked));
+    assert_eq!(world.effects(), ["first", "begin 1"]);
+}
+
+#[tokio::test]
 async fn a_step_that_the_retry_itself_has_ended_is_in_doubt() {
     let world = World::running().await;
     let order = order(&world, Class::Idempotent, Class::Once);
     begun_unheard(&world, &order).await;
     let report = retried(&world, retry(&order, 2, 0)).await;
     assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
-    let asked = "it began in try 1 and ended (cancelled) after this try was ordered; it must not run twice, so a person must say";
+    let asked = "it began in try 1 and ended (cancelled), which was not known when this try was ordered; it must not run twice, so a person must say";
     assert_eq!(state(&report), (StepState::Unknown, asked));
     assert_eq!(world.effects(), ["first", "begin 1", "first"]);
 }
@@ -251,13 +305,67 @@ async fn a_step_that_the_retry_itself_has_ended_is_in_doubt() {
 #[tokio::test]
 async fn a_failure_that_was_heard_may_be_tried_again() {
     let world = World::running().await;
-    let fails = r#"echo run >> "$LEDGER"; [ -e "$LEDGER.go" ]"#;
-    let steps = vec![unpack(), script("step", Class::Once)];
-    let order = world.order(1, 1, vec![world.scripts("1.0", &[("step", fails)], steps)]);
+    let order = failing(&world);
     assert_eq!(world.server.carry_out(order.clone()).await.outcome, Outcome::Failed);
+    read_by_a_person(&world, 1).await;
     let_go(&world);
     assert_eq!(world.server.carry_out(retry(&order, 2, 0)).await.outcome, Outcome::Healthy);
     assert_eq!(world.effects(), ["run", "run"]);
+}
+
+/// An order of one `once` step that fails until the test lets it go.
+fn failing(world: &World) -> Order {
+    let fails = r#"echo run >> "$LEDGER"; [ -e "$LEDGER.go" ]"#;
+    let steps = vec![unpack(), script("step", Class::Once)];
+    world.order(1, 1, vec![world.scripts("1.0", &[("step", fails)], steps)])
+}
+
+#[tokio::test]
+async fn a_failure_that_nobody_heard_of_is_in_doubt_and_its_answer_is_obeyed() {
+    let world = World::running().await;
+    let order = failing(&world);
+    world.server.with(|memory| {
+        memory.deaf = true;
+        memory.orders.push(order.clone());
+    });
+    final_on_disk(&world, 1).await;
+    let_go(&world);
+    // The poll gets through before the report does.
+    world.server.with(|memory| memory.orders.push(retry(&order, 2, 0)));
+    final_on_disk(&world, 2).await;
+    world.server.with(|memory| memory.deaf = false);
+    let report = world.server.end_of("DEP-1:web-1:2").await;
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
+    let asked = "it began in try 1 and ended (failed), which was not known when this try was ordered; \
+                 it must not run twice, so a person must say";
+    assert_eq!(report.steps[1].detail.as_deref(), Some(asked));
+    assert_eq!(world.effects(), ["run"]);
+    read_by_a_person(&world, 2).await;
+    assert_eq!(world.server.carry_out(retry(&order, 3, 1)).await.outcome, Outcome::Healthy);
+    assert_eq!(world.effects(), ["run", "run"]);
+}
+
+#[tokio::test]
+async fn a_failure_that_was_taken_after_the_retry_was_ordered_is_in_doubt() {
+    let world = World::running().await;
+    let order = failing(&world);
+    world.server.with(|memory| {
+        memory.deaf = true;
+        memory.orders.push(order.clone());
+    });
+    final_on_disk(&world, 1).await;
+    let_go(&world);
+    // The report gets through before the poll does.
+    world.server.with(|memory| {
+        memory.orders.push(retry(&order, 2, 0));
+        memory.lie = Some(Lie::Signature);
+        memory.deaf = false;
+    });
+    assert_eq!(world.server.end_of("DEP-1:web-1:1").await.outcome, Outcome::Failed);
+    world.server.with(|memory| memory.lie = None);
+    let report = world.server.end_of("DEP-1:web-1:2").await;
+    assert_eq!(report.outcome, Outcome::Unknown, "{report:#?}");
+    assert_eq!(world.effects(), ["run"]);
 }
 
 #[tokio::test]

@@ -185,6 +185,23 @@ async fn what_cannot_run_says_why() {
 }
 
 #[tokio::test]
+async fn a_long_sentence_is_cut_to_what_the_server_takes() {
+    let world = World::running().await;
+    let args = vec!["{{ nothing }}".to_owned()];
+    let action = Action::Script { run: "bin/step".to_owned(), args, class: Class::Idempotent, verify: Vec::new() };
+    let installation = world.scripts("1.0", &[("step", "true")], vec![unpack(), step("step", action)]);
+    let mut order = world.order(1, 1, vec![installation]);
+    order.variables.extend((0..100).map(|number| (format!("v{number:x>60}"), String::new())));
+    let report = world.server.carry_out(order).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    for detail in [&report.detail, &report.steps[1].detail] {
+        let detail = detail.as_deref().expect("a sentence");
+        assert_eq!(detail.chars().count(), limits::TEXT_CHARS_MAX);
+        assert!(detail.contains("{{ nothing }}") && detail.ends_with('…'), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn health_must_hold_without_a_gap_before_its_deadline() {
     let world = World::running().await;
     // Well, not well, then well for good: the first does not count.

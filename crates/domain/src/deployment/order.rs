@@ -41,7 +41,10 @@ pub struct Order {
     pub installations: Vec<Installation>,
     /// Names and values that steps see as environment variables.
     pub variables: BTreeMap<String, String>,
-    /// The first step to run, counted over all installations; earlier ones are done. Not 0 only after a person answered a question.
+    /// The first step to run, counted over all installations; earlier ones are done.
+    ///
+    /// It is 0 until a person answers a question about a step, or another try is ordered after a step has succeeded that must
+    /// not run twice: that try begins behind it. From one try to the next it never goes back.
     pub start_at: usize,
 }
 
