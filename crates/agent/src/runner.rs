@@ -1,18 +1,22 @@
 //! Carries out one order: waits for its turn, fetches, walks the items, and says how it ended.
 
 use std::io;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tidegate_domain::deployment::order::{Installation, Order, Outcome, StepState};
 use tidegate_domain::estate::{Action, Class, Health, Step};
 use tidegate_domain::{Code, Refusal};
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::Agent;
 use crate::attempt::Attempt;
 use crate::check;
 use crate::clock::now_ms;
-use crate::driver::command::Run;
+use crate::crash;
+use crate::driver::command::{self, Run};
 use crate::driver::script::{Doubt, Earlier};
 use crate::driver::{End, Job, files, health, process, say, script, systemd};
 use crate::fetch::FetchError;
@@ -26,6 +30,8 @@ pub const TRIES_MAX: u32 = 10;
 const FETCH_AGAIN: Duration = Duration::from_mins(10);
 /// The number under which an attempt keeps what it learns of a step that it has not begun; its own tries count from 1.
 pub const NO_TRY: u32 = 0;
+/// What people read of an attempt whose runner panicked.
+const GIVEN_UP: &str = "the agent has a defect and gave the order up; its log says more";
 
 type Verdict = (Outcome, Option<String>);
 
@@ -37,7 +43,11 @@ pub async fn run(agent: Arc<Agent>, attempt: Arc<Attempt>) {
     let runner = Runner { agent: &agent, attempt: &attempt, order };
     let (outcome, detail) = {
         let _turn = turn.lock().await;
-        let verdict = runner.carry_out().await;
+        // An attempt that never ends would keep every later order of the application waiting.
+        let verdict = match AssertUnwindSafe(runner.carry_out()).catch_unwind().await {
+            Ok(verdict) => verdict,
+            Err(_) => runner.give_up().await,
+        };
         // The end is on disk before the next order of the application gets its turn.
         attempt.finish(verdict.0, verdict.1.clone());
         verdict
@@ -68,6 +78,38 @@ impl Runner<'_> {
             return verdict;
         }
         self.walk().await.unwrap_or_else(|error| journal_failed(&error))
+    }
+
+    /// What a panic leaves of the attempt.
+    async fn give_up(&self) -> Verdict {
+        tracing::error!(attempt = %self.attempt.id, "attempt {} is given up, for its runner panicked", self.attempt.id);
+        let open = |item: &Item<'_>| self.attempt.record(item.position).filter(|record| record.state == StepState::Starting);
+        let Some((item, record)) = items(self.order).into_iter().find_map(|item| Some((item, open(&item)?))) else {
+            return (Outcome::Failed, Some(GIVEN_UP.into()));
+        };
+        let end = self.abandon(&item, record.number).await;
+        let outcome = if end.state == StepState::Unknown { Outcome::Unknown } else { Outcome::Failed };
+        match self.keep(&item, record.number, end, None) {
+            Ok(_) => (outcome, Some(format!("{}: {GIVEN_UP}", item.name()))),
+            Err(error) => journal_failed(&error),
+        }
+    }
+
+    /// Ends what a begun item has started, and says what became of it.
+    async fn abandon(&self, item: &Item<'_>, number: u32) -> End {
+        let class = match item.work {
+            Work::Step(_, step) => step.class(),
+            Work::Settle(_) => Class::Idempotent,
+        };
+        let at_once = CancellationToken::new();
+        at_once.cancel();
+        match (command::attach(&self.job(item, number).folder, &at_once).await, class) {
+            (Ok(Run::Ended(ended)), _) => ended.into(),
+            (Ok(Run::NeverRan), _) | (_, Class::Idempotent) => End::new(StepState::Errored, GIVEN_UP),
+            (Ok(Run::Lost) | Err(_), Class::Verifiable | Class::Once) => {
+                End::new(StepState::Unknown, format!("{GIVEN_UP}; the step began, so a person must say"))
+            }
+        }
     }
 
     /// Everything that must be before the first step, and again before the next one after a restart.
@@ -273,6 +315,7 @@ impl Runner<'_> {
     /// One try; `None` if nobody saw its end.
     async fn once(&self, item: &Item<'_>, number: u32) -> Option<End> {
         let job = self.job(item, number);
+        crash::step(job.name);
         let step = match item.work {
             Work::Step(_, step) => step,
             Work::Settle(health) => return Some(settle(&job, health).await),

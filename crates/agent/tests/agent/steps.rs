@@ -271,6 +271,25 @@ fn sign_as(world: &World, order: &mut Order) {
 }
 
 #[tokio::test]
+async fn a_defect_of_the_agent_ends_the_attempt_and_not_the_turn() {
+    let mut world = World::new().await;
+    world.defect_at = Some("defect");
+    world.start(0);
+    let run = r#"echo run >> "$LEDGER""#;
+    let version = |version: &str, name: &str| {
+        world.scripts(version, &[("defect", run), ("step", run)], vec![unpack(), script(name, Class::Once)])
+    };
+    let report = world.server.carry_out(world.order(1, 1, vec![version("1.0", "defect")])).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert_eq!(report.steps[1].state, StepState::Errored);
+    let said = "step 1 \"defect\" of ledger: the agent has a defect and gave the order up; its log says more";
+    assert_eq!(report.detail.as_deref(), Some(said));
+    let report = world.server.carry_out(world.order(2, 2, vec![version("1.1", "step")])).await;
+    assert_eq!(report.outcome, Outcome::Healthy, "{report:#?}");
+    assert_eq!(world.effects(), ["run"]);
+}
+
+#[tokio::test]
 async fn a_higher_generation_ends_the_older_order_first() {
     let world = World::running().await;
     let hold = "echo \"begin $TIDEGATE_VERSION\" >> \"$LEDGER\"; [ $TIDEGATE_VERSION = 1.1 ] || while :; do sleep 0.02; done";

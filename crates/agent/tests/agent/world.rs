@@ -28,6 +28,8 @@ pub struct World {
     pub child: Option<Child>,
     pub die_with_parent: bool,
     pub stop_services_on_exit: bool,
+    /// The step at which the agent panics.
+    pub defect_at: Option<&'static str>,
 }
 
 impl World {
@@ -35,7 +37,7 @@ impl World {
         let folder = tempfile::tempdir().expect("a folder");
         let release_key = SigningKey::from_bytes(&[9; 32]);
         let server = Server::start().await;
-        World { server, folder, release_key, child: None, die_with_parent: false, stop_services_on_exit: false }
+        World { server, folder, release_key, child: None, die_with_parent: false, stop_services_on_exit: false, defect_at: None }
     }
 
     /// A world whose agent runs.
@@ -74,6 +76,7 @@ impl World {
             "trust": [STANDARD.encode(self.release_key.verifying_key().as_bytes())],
             "die_with_parent": self.die_with_parent,
             "stop_services_on_exit": self.stop_services_on_exit,
+            "defect_at": self.defect_at,
         });
         fs::write(self.folder.path().join("config.json"), given.to_string()).expect("a configuration");
         let mut command = Command::new(program);

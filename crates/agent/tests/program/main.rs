@@ -15,6 +15,7 @@ struct Given {
     trust: Vec<String>,
     die_with_parent: bool,
     stop_services_on_exit: bool,
+    defect_at: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -30,9 +31,10 @@ fn main() -> ExitCode {
 #[tokio::main]
 async fn agent(given_at: &str, crash_after: u32) -> ExitCode {
     let given = std::fs::read(given_at).expect("a configuration");
-    let Given { server, root, token, trust, die_with_parent, stop_services_on_exit } =
+    let Given { server, root, token, trust, die_with_parent, stop_services_on_exit, defect_at } =
         serde_json::from_slice(&given).expect("a configuration");
     crash::after(crash_after);
+    defect_at.into_iter().for_each(crash::defect_at);
     let config =
         Config { server, root, token, trust, die_with_parent, stop_services_on_exit, poll_seconds: 5, step_program: Vec::new() };
     let ended = async {
