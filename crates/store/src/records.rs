@@ -185,7 +185,7 @@ impl Store {
         let ends = filter
             .from_ms
             .zip(filter.until_ms)
-            .filter(|(from_ms, until_ms)| step_ms > 0 && (until_ms - from_ms) / step_ms <= TICKS_MAX);
+            .filter(|(from_ms, until_ms)| step_ms > 0 && until_ms.saturating_sub(*from_ms) / step_ms <= TICKS_MAX);
         let Some((from_ms, _)) = ends else {
             return Err(Fault::Contradiction("ticks are counted between two ends, in few steps".into()));
         };

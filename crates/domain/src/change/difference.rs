@@ -23,7 +23,7 @@ pub fn between(before: &Content, after: &Content) -> Vec<Difference> {
 /// Every field in words; the pattern names each, so that a new one cannot be forgotten.
 fn fields(content: &Content) -> Vec<(&'static str, String)> {
     let Content { title, class, description, application, environments, versions, plans, risk, impact, back_out } = content;
-    let names: Vec<&str> = environments.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = environments.iter().map(crate::Name::as_str).collect();
     let versions: Vec<String> = versions.iter().map(|(component, version)| format!("{component} {version}")).collect();
     let plans: Vec<String> = plans.iter().map(|(environment, plan)| format!("{environment}: {}", plan.short())).collect();
     vec![

@@ -122,14 +122,14 @@ pub fn artifacts() -> List<Artifact> {
 }
 
 pub fn audit() -> AuditPage {
-    let told = |noun, of: &str, who: &str, what: &str| world::history(noun, of, &[(who, what)]);
-    let events = [
-        told(Noun::Deployment, "DEP-01k8t5", "", "wave 1 is up: 1 healthy"),
-        told(Noun::Deployment, "DEP-01k8t5", "prod-01", "prod-01 is healthy"),
-        told(Noun::Change, "CHG-01k8q4", "bob", "authorised by bob for content 5d41402abc4b"),
-        told(Noun::Freeze, "FRZ-01k8aa", "alice", "declared freeze \"year end\""),
-    ]
-    .concat();
+    let told = [
+        (Noun::Deployment, "DEP-01k8t5", "", "wave 1 is up: 1 healthy"),
+        (Noun::Deployment, "DEP-01k8t5", "prod-01", "prod-01 is healthy"),
+        (Noun::Change, "CHG-01k8q4", "bob", "authorised by bob for content 5d41402abc4b"),
+        (Noun::Freeze, "FRZ-01k8aa", "alice", "declared freeze \"year end\""),
+    ];
+    let mut events: Vec<_> = told.iter().flat_map(|(noun, of, who, what)| world::history(*noun, of, &[(who, what)])).collect();
+    events.iter_mut().zip((0..=912).rev()).for_each(|(event, position)| event.position = position);
     let verified = Some(AuditVerified { events: 912, streams: 74, broken: None });
     AuditPage { asked: AuditAsked::default(), events, before: Some(909), verified }
 }

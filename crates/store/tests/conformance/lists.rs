@@ -1,5 +1,7 @@
 //! Records: by id, and every list against a plain search.
 
+use std::collections::BTreeMap;
+
 use tidegate_store::{Fault, Filter, Order, PageRequest};
 
 use crate::world::{Thing, World, made, name, thing, writes};
@@ -37,6 +39,8 @@ fn lets_through(filter: &Filter, thing: &Thing) -> bool {
         && one(&filter.applications, &thing.application)
         && one(&filter.environments, &thing.environment)
         && (filter.parent.is_none() || filter.parent == thing.parent)
+        && filter.from_ms.is_none_or(|from_ms| thing.at_ms >= from_ms)
+        && filter.until_ms.is_none_or(|until_ms| thing.at_ms < until_ms)
         && (thing.id.to_lowercase().contains(&text) || thing.title.to_lowercase().contains(&text))
 }
 
@@ -48,8 +52,15 @@ fn filters() -> Vec<Filter> {
     for states in &states {
         for applications in &applications {
             for environments in &environments {
-                for (parent, text) in [(None, None), (Some("REL-1"), None), (None, Some("number 1"))] {
+                for (parent, text, ends) in [
+                    (None, None, (None, None)),
+                    (Some("REL-1"), None, (None, Some(5))),
+                    (None, Some("number 1"), (None, None)),
+                    (None, None, (Some(-3), Some(12))),
+                ] {
                     filters.push(Filter {
+                        from_ms: ends.0,
+                        until_ms: ends.1,
                         states: states.iter().map(ToString::to_string).collect(),
                         applications: applications.iter().map(|text| name(text)).collect(),
                         environments: environments.iter().map(|text| name(text)).collect(),
@@ -78,6 +89,23 @@ pub async fn every_filter_and_order_agrees_with_a_plain_search(world: &World) {
             let count = world.store.count::<Thing>(&filter).await.expect("it is counted");
             assert_eq!(count, expected.len() as u64, "{filter:?}");
         }
+    }
+}
+
+pub async fn ticks_are_what_a_plain_count_says(world: &World) {
+    let things = fill(world).await;
+    for filter in filters().into_iter().filter(|it| it.from_ms.is_some() && it.until_ms.is_some()) {
+        let from_ms = filter.from_ms.expect("an end");
+        let mut expected: BTreeMap<(i64, String), u64> = BTreeMap::new();
+        for thing in things.iter().filter(|thing| lets_through(&filter, thing)) {
+            *expected.entry((from_ms + (thing.at_ms - from_ms) / 4 * 4, thing.state.clone())).or_insert(0) += 1;
+        }
+        let found = world.store.ticks::<Thing>(&filter, 4).await.expect("they are counted");
+        let found: BTreeMap<(i64, String), u64> = found.into_iter().map(|it| ((it.at_ms, it.state), it.count)).collect();
+        assert_eq!(found, expected, "{filter:?}");
+    }
+    for bad in [Filter::default(), Filter { from_ms: Some(0), until_ms: Some(i64::MAX), ..Filter::default() }] {
+        assert!(matches!(world.store.ticks::<Thing>(&bad, 1).await, Err(Fault::Contradiction(_))), "{bad:?}");
     }
 }
 

@@ -54,6 +54,7 @@ on_both! {
     rows::a_document_is_kept_once,
     lists::records_are_loaded_by_id,
     lists::every_filter_and_order_agrees_with_a_plain_search,
+    lists::ticks_are_what_a_plain_count_says,
     lists::text_is_found_whatever_its_case_and_wildcards_are_plain,
     lists::ids_sort_by_their_bytes,
     lists::a_foreign_cursor_is_refused,
