@@ -107,7 +107,13 @@ async fn plans(app: &App, request: &PlanDeployment, versions: &BTreeMap<Name, Ve
     let back_artifacts = artifacts_of(app, &back_versions).await?;
     let back = match choices(&components, &back_artifacts) {
         back if back.is_empty() || back_rejected.is_some() => {
-            Err("nothing of this package was verified here before and not rejected since".to_owned())
+            let known = versions.keys().any(|component| slot.value.verified.contains_key(component));
+            let why = if known {
+                "what was verified here before has been rejected"
+            } else {
+                "nothing of this was verified here before"
+            };
+            Err(why.to_owned())
         }
         back => Ok(back),
     };
