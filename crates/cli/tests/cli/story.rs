@@ -107,7 +107,7 @@ async fn a_good_version_goes_out_and_a_bad_one_comes_back() {
         all at once, 1 wave, 1 target
           storefront: none to 1.0, 15 B, not signed, sha256:3
         wave 1 of 1: stage-1
-        no failed target is tolerated; there is no way back: nothing of this package was verified here before and not rejected since
+        no failed target is tolerated; there is no way back: nothing of this was verified here before
         nothing stands against starting it now
         --- stderr
         start it with: tidegate deploy start DEP-1
