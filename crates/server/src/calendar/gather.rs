@@ -25,7 +25,8 @@ use crate::web::page::calendar::{Asked, Calendar, Day, Panel, Span};
 const SHOWN_MAX: u32 = 500;
 /// Deployments and changes of one day that its panel lists.
 const LISTED_MAX: u32 = 100;
-/// The step in which days are counted: zones are a multiple of it away from UTC.
+/// The step in which days are counted, from the midnight at which the span begins: no step reaches over another midnight where
+/// clocks are set by whole hours. Where they are set by half an hour, twice a year, half an hour is counted with the day before.
 const STEP_MS: Millis = 3_600_000;
 
 /// The query of the calendar.
