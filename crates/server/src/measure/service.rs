@@ -1,6 +1,6 @@
 //! The five figures, from what happened in production.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_domain::change::{Change, Class};
 use tidegate_domain::deployment::plan::Purpose;
@@ -27,14 +27,19 @@ pub async fn of(app: &App) -> Result<Dora, No> {
     if production.is_empty() {
         return Ok(dora::figures(&[], |_| None, 0));
     }
-    let filter = Filter { environments: production, ..Filter::default() };
-    let request = PageRequest { order: Order::NewestFirst, after: None, limit: FACTS_MAX };
     let now_ms = app.now_ms();
     let since_ms = now_ms - DAYS * 86_400_000;
-    let deployments = app.store.list::<Deployment>(&filter, &request).await?.rows;
+    let filter = Filter { environments: production, from_ms: Some(since_ms), ..Filter::default() };
+    let request = PageRequest { order: Order::NewestFirst, after: None, limit: FACTS_MAX };
+    let found = app.store.list::<Deployment>(&filter, &request).await?.rows;
+    let deployments: Vec<Deployment> = found.into_iter().map(|it| it.value).filter(|it| it.created_at_ms >= since_ms).collect();
+    let changes: BTreeSet<String> = deployments.iter().filter_map(|it| it.change.as_ref()).map(ToString::to_string).collect();
+    let changes = app.store.load_many::<Change>(&changes.into_iter().collect::<Vec<_>>()).await?;
+    let changes: BTreeMap<Id, Change> = changes.into_iter().map(|it| (it.value.id.clone(), it.value)).collect();
     let (mut facts, mut failed_at, mut first_ms) = (Vec::new(), BTreeMap::<Id, Millis>::new(), now_ms);
-    for deployment in deployments.into_iter().map(|it| it.value).filter(|it| it.created_at_ms >= since_ms) {
-        if let Some(fact) = fact(app, &deployment).await? {
+    for deployment in deployments {
+        let change = deployment.change.as_ref().and_then(|id| changes.get(id));
+        if let Some(fact) = fact(&deployment, change) {
             first_ms = first_ms.min(deployment.created_at_ms);
             failed_at.extend(deployment.failure.map(|failure| (deployment.id.clone(), failure.at_ms)));
             facts.push(fact);
@@ -45,19 +50,15 @@ pub async fn of(app: &App) -> Result<Dora, No> {
     Ok(dora::figures(&facts, |id| failed_at.get(id).copied(), period_ms))
 }
 
-async fn fact(app: &App, deployment: &Deployment) -> Result<Option<Fact>, No> {
+fn fact(deployment: &Deployment, change: Option<&Change>) -> Option<Fact> {
     let end = match deployment.state {
         State::Succeeded => End::Succeeded,
         State::FellBack => End::FellBack,
         State::Failed | State::FallbackFailed => End::Failed,
-        _ => return Ok(None),
+        _ => return None,
     };
-    let Some(ended_at_ms) = deployment.ended_at_ms.filter(|_| deployment.purpose == Purpose::Forward) else { return Ok(None) };
-    let change = match &deployment.change {
-        Some(id) => app.store.load::<Change>(id.as_str()).await?.map(|found| found.value),
-        None => None,
-    };
-    let committed_at_ms = change.as_ref().map_or(deployment.created_at_ms, |change| change.created_at_ms);
+    let ended_at_ms = deployment.ended_at_ms.filter(|_| deployment.purpose == Purpose::Forward)?;
+    let committed_at_ms = change.map_or(deployment.created_at_ms, |change| change.created_at_ms);
     let rework = change.is_some_and(|change| change.content.class == Class::Emergency);
-    Ok(Some(Fact { deployment: deployment.id.clone(), committed_at_ms, ended_at_ms, end, rework }))
+    Some(Fact { deployment: deployment.id.clone(), committed_at_ms, ended_at_ms, end, rework })
 }
