@@ -51,7 +51,7 @@ fn new_enough() -> anyhow::Result<()> {
 
 /// Where the pictures go: beside the build's other output.
 fn screenshots() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from).join("screenshots")
+    tree::target().join("screenshots")
 }
 
 /// Installs exactly what the lock names, once.

@@ -11,7 +11,7 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 8] = [
+const NEEDS: [Need; 9] = [
     Need { package: "postgresql", is_there: || postgres_programs().is_some() },
     Need { package: "nats-server", is_there: || find("nats-server").is_some() },
     Need { package: "openssh-server", is_there: || find("sshd").is_some() },
@@ -20,6 +20,7 @@ const NEEDS: [Need; 8] = [
     Need { package: "iproute2", is_there: || find("ip").is_some() },
     Need { package: "nodejs", is_there: || find("node").is_some() },
     Need { package: "npm", is_there: || find("npm").is_some() },
+    Need { package: "python3-venv", is_there: python },
 ];
 
 /// Packages are missing and we may not install them: the caller ends with code 2.
@@ -78,6 +79,13 @@ pub fn postgres_programs() -> Option<PathBuf> {
 /// Prometheus, which reads our metrics in tests.
 pub fn prometheus() -> Option<PathBuf> {
     find("prometheus")
+}
+
+/// Python with what makes virtual environments, which Debian packs apart.
+fn python() -> bool {
+    let mut command = Command::new("python3");
+    command.args(["-c", "import venv, ensurepip"]).stderr(std::process::Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// A program on the path, or where Debian puts programs of the administrator.

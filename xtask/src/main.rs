@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask tidy | check | test | bench`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
 
+mod api;
 mod bench;
 mod browser;
 mod demo_check;

@@ -127,8 +127,13 @@ pub struct Server {
 impl Server {
     /// Starts `command` beside us; `soft` asks it to end.
     pub fn start(command: &mut Command, soft: Signal) -> anyhow::Result<Server> {
+        Server::start_with(command, Stdio::null(), soft)
+    }
+
+    /// The same with an input; it comes to its end if we do, whatever ends us.
+    pub fn start_with(command: &mut Command, input: Stdio, soft: Signal) -> anyhow::Result<Server> {
         check_stopped()?;
-        let child = command.process_group(0).stdin(Stdio::null()).spawn().with_context(|| cannot_start(command))?;
+        let child = command.process_group(0).stdin(input).spawn().with_context(|| cannot_start(command))?;
         Ok(Server { child, soft })
     }
 

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::postgres::{Postgres, Purpose};
 use crate::process::{is_there, run};
-use crate::{browser, demo_check, install, tidy, tree};
+use crate::{api, browser, demo_check, install, tidy, tree};
 
 /// The names of slow tests begin so; `check` leaves them out.
 const SLOW: &str = "slow_";
@@ -36,6 +36,8 @@ pub enum Step {
     Tests,
     /// The examples in the documentation.
     Doc,
+    /// The API under a fuzzer, as each role.
+    Api,
     /// The program as users build it.
     Build,
     /// The demo and its promises.
@@ -48,7 +50,7 @@ pub enum Step {
 pub const CHECK: [Step; 4] = [Step::Fmt, Step::Tidy, Step::Clippy, Step::Quick];
 
 /// Everything; the quick verdicts first.
-pub const TEST: [Step; 10] = [
+pub const TEST: [Step; 11] = [
     Step::Install,
     Step::Fmt,
     Step::Tidy,
@@ -56,6 +58,7 @@ pub const TEST: [Step; 10] = [
     Step::Deny,
     Step::Tests,
     Step::Doc,
+    Step::Api,
     Step::Build,
     Step::Demo,
     Step::Browser,
@@ -98,6 +101,7 @@ fn one(step: Step) -> anyhow::Result<()> {
         Step::Quick => run(&mut tests(true)),
         Step::Tests => all_tests(),
         Step::Doc => run(&mut cargo(&["test", "--workspace", "--doc"])),
+        Step::Api => fuzzed(),
         Step::Build => program().map(|_| ()),
         Step::Demo => demo_check::run(&program()?),
         Step::Browser => browser::run(&program()?),
@@ -147,9 +151,15 @@ fn all_tests() -> anyhow::Result<()> {
     run(command.env(POSTGRES, &postgres.url))
 }
 
+fn fuzzed() -> anyhow::Result<()> {
+    run(&mut cargo(&["build", "-p", "tidegate"]))?;
+    run(&mut cargo(&["build", "-p", "tidegate-testkit", "--example", "api_under_test"]))?;
+    let built = tree::target().join("debug");
+    api::run(&built.join("tidegate"), &built.join("examples/api_under_test"))
+}
+
 /// Builds the program as users do; answers where it is.
 pub fn program() -> anyhow::Result<PathBuf> {
     run(&mut cargo(&["build", "--release", "-p", "tidegate"]))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree::root().join("target"), PathBuf::from);
-    Ok(target.join("release/tidegate"))
+    Ok(tree::target().join("release/tidegate"))
 }

@@ -11,7 +11,7 @@ use tidegate_domain::deployment::artifact::Format;
 use tidegate_domain::deployment::rollout::Answer;
 use tidegate_domain::deployment::strategy::Strategy;
 use tidegate_domain::release::Model;
-use tidegate_domain::{Digest, Id, Millis, Name, Version};
+use tidegate_domain::{Digest, Id, Millis, Name, Version, limits};
 
 use crate::definition::Definition;
 
@@ -284,6 +284,7 @@ pub struct MakeToken {
     /// What people call it.
     pub label: String,
     /// How long it is good; 1 minute to 400 days.
+    #[schemars(range(min = 60, max = 34_560_000))]
     pub valid_seconds: u32,
 }
 
@@ -313,9 +314,11 @@ pub struct ListQuery {
     pub text: Option<String>,
     /// `newest` (unless said), `oldest` or `name`.
     #[serde(default)]
+    #[schemars(extend("enum" = ["newest", "oldest", "name"]))]
     pub sort: Option<String>,
     /// Rows on the page, 1 to 200; 50 unless said.
     #[serde(default)]
+    #[schemars(range(min = 1, max = limits::PAGE_ROWS_MAX))]
     pub limit: Option<u32>,
     /// `next` of the page before.
     #[serde(default)]

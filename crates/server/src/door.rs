@@ -228,12 +228,13 @@ where
     let params = params.map_err(|_| Refusal::new(Code::Malformed, "the path is not UTF-8", "encode it as UTF-8").at("path"))?;
     let params = params.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let (body, bytes) = input(&parts, body, source).await?;
+    // Everything is read before a remembered answer is looked for: rubbish is refused as such, whatever key it came with.
+    let (cause, if_match) = (cause(&parts.headers), if_match(&parts.headers)?);
     let idempotency = idempotency(&parts, &caller)?.map(|key| (key, request_digest(&parts, &bytes)));
     if let Some(answer) = remembered(&app, idempotency.as_ref()).await? {
         return Ok(json(answer, (None, "replayed")));
     }
     let shown = Arc::new(OnceLock::new());
-    let (cause, if_match) = (cause(&parts.headers), if_match(&parts.headers)?);
     let act_of = Act { caller, cause, if_match, idempotency: idempotency.clone(), shown: shown.clone() };
     match act(app.clone(), act_of, Input { body, params }).await {
         Ok(answer) => {
@@ -366,11 +367,17 @@ fn idempotency(parts: &Parts, caller: &Caller) -> Result<Option<String>, Refusal
 
 fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let version = value.to_str().ok().and_then(|text| text.trim_matches('"').parse().ok());
-    match version {
+    match value.to_str().ok().and_then(version_of) {
         Some(version) => Ok(Some(version)),
         None => Err(Refusal::new(Code::Malformed, "If-Match is not a version", "send the ETag back as it came").at("If-Match")),
     }
+}
+
+/// A version as an `ETag` shows it, or without its quotes: digits alone, of which no version will ever have more than 19.
+fn version_of(text: &str) -> Option<u64> {
+    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    let good = digits.len() <= 19 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if good { digits.parse().ok() } else { None }
 }
 
 /// What led to a request, for the history: its id.

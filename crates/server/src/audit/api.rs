@@ -42,6 +42,7 @@ pub struct EventsQuery {
     after: Option<u64>,
     /// Entries, 1 to 200; 50 unless said.
     #[serde(default)]
+    #[schemars(range(min = 1, max = limits::PAGE_ROWS_MAX))]
     limit: Option<u32>,
     /// Only of this thing, such as `deployment/DEP-…`.
     #[serde(default)]

@@ -68,7 +68,11 @@ fn every_operation_is_whole() {
         assert!(ids.insert(operation["operationId"].as_str().expect("an id").to_owned()), "{place}: its id is taken");
         assert!(operation["x-permission"].as_str().is_some_and(|it| !it.is_empty()), "{place}: no permission");
         assert!(operation["summary"].as_str().is_some_and(|it| !it.is_empty()), "{place}: no summary");
-        assert_eq!(operation["responses"]["default"]["$ref"], "#/components/responses/Problem", "{place}");
+        let responses = operation["responses"].as_object().expect("responses");
+        let nos = responses.iter().filter(|(status, _)| *status != "200");
+        assert!(nos.clone().count() > 3, "{place}: too few ways to say no");
+        assert!(nos.clone().all(|(_, no)| no["$ref"] == "#/components/responses/Problem"), "{place}: a no of another form");
+        assert!(!responses.contains_key("default"), "{place}: its nos are not named");
         assert!(operation["responses"]["200"]["content"].is_object(), "{place}: its answer has no form");
         let parameters = operation["parameters"].as_array().expect("parameters");
         let names = |place: &str| -> BTreeSet<&str> {

@@ -184,3 +184,18 @@ async fn bad_parts_of_a_path_and_bad_queries_are_problems() {
     "#]].assert_eq(&told);
     stage.server.running.stop().await;
 }
+
+/// A fuzzer found it: a bad `If-Match` was called a conflict where the key beside it was known, and `+1` was taken for a version.
+#[tokio::test]
+async fn a_bad_header_is_refused_as_such_whatever_key_comes_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = tidegate_testkit::TestServer::at_rest(folder.path()).await;
+    let write = json!({"definitions": [{"application": {"name": "shop"}}]});
+    server.admin.post_once("/definitions", &write, "known-key").await.good();
+    for version in ["", "+1", "\"\"1\"\"", "\"1", "W/\"1\"", "18446744073709551616"] {
+        let request = server.admin.request(reqwest::Method::POST, "/definitions").json(&json!({"definitions": []}));
+        let answer = server.admin.send(request.header("idempotency-key", "known-key").header("if-match", version)).await;
+        assert_eq!(answer.refused(), "400 malformed", "{version}");
+    }
+    server.running.stop().await;
+}
