@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use tidegate_api::request::ListQuery;
@@ -11,6 +11,7 @@ use tidegate_api::request::ListQuery;
 use super::service;
 use crate::app::App;
 use crate::pages::Visit;
+use crate::pages::form::Query;
 use crate::web::page::List;
 use crate::web::page::artifacts::artifacts;
 

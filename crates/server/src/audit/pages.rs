@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use tidegate_store::EventFilter;
 
 use super::api::{everywhere, stream_of, verified, view};
 use crate::app::App;
-use crate::pages::form::Form;
+use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, fresh, no_page};
 use crate::problem::No;
 use crate::web::page::audit::{AuditAsked, AuditPage, audit};

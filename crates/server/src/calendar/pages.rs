@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 
 use super::gather::{CalendarQuery, calendar};
 use crate::app::App;
 use crate::pages::Visit;
+use crate::pages::form::Query;
 use crate::web::page::calendar as page;
 
 /// The doors.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::Markup;
@@ -22,7 +22,7 @@ use super::api::LOG_CHUNKS;
 use super::{service, view};
 use crate::app::App;
 use crate::list;
-use crate::pages::form::Form;
+use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, back, history, no_page};
 use crate::problem::No;
 use crate::web::page::deployment::{self as page, Asked, DeploymentPage};

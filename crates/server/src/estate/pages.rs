@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::Markup;
@@ -17,7 +17,7 @@ use tidegate_store::{Filter, Order, PageRequest};
 use super::{matrix, service};
 use crate::app::App;
 use crate::list;
-use crate::pages::form::Form;
+use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, back, fresh, history, no_page};
 use crate::problem::No;
 use crate::web::page::targets::{self as page, TargetPage, TargetShown};

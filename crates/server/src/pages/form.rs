@@ -1,8 +1,9 @@
-//! Forms of pages: urlencoded, with the session's proof in a hidden field, read whole or not at all.
+//! What pages are asked: queries, and forms: urlencoded, with the session's proof in a hidden field, read whole or not at all.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
 use axum::response::Response;
 use serde::de::DeserializeOwned;
 use tidegate_domain::{Code, Refusal, limits};
@@ -36,6 +37,29 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Form<T> {
     }
 }
 
+/// What a page is asked for: the query of its address, as a filter's form writes it.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Query<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Query<T>, Response> {
+        let text = parts.uri.query().unwrap_or_default();
+        let asked = query(&text.split('&').filter(says_something).collect::<Vec<_>>().join("&"));
+        let refusal = match asked {
+            Ok(asked) => return Ok(Query(asked)),
+            Err(refusal) => refusal,
+        };
+        let visit = Visit::from_request_parts(parts, app).await?;
+        Err(no_page(&visit.chrome, &No::Refused(refusal)))
+    }
+}
+
+/// A field that was left empty says nothing, which is what its absence says.
+fn says_something(field: &&str) -> bool {
+    !field.is_empty() && !field.ends_with('=')
+}
+
 fn read<T: DeserializeOwned>(bytes: &[u8], csrf: Option<&str>) -> Result<T, Refusal> {
     let text = String::from_utf8_lossy(bytes);
     let is_proof = |field: &&str| field.split_once('=').is_some_and(|(name, _)| name == CSRF_FIELD);
@@ -44,7 +68,6 @@ fn read<T: DeserializeOwned>(bytes: &[u8], csrf: Option<&str>) -> Result<T, Refu
         let remedy = "open the page again and send the form from there";
         return Err(Refusal::new(Code::CrossSite, "the form was not sent from a page of this session", remedy));
     }
-    // A field that was left empty says nothing, which is what its absence says.
-    let said = |field: &&str| !field.is_empty() && !is_proof(field) && !field.ends_with('=');
+    let said = |field: &&str| says_something(field) && !is_proof(field);
     query(&text.split('&').filter(said).collect::<Vec<_>>().join("&"))
 }

@@ -144,7 +144,7 @@ pub fn empty(what: &str, commands: &[&str]) -> Markup {
     html! {
         div.empty {
             p { (what) }
-            @for command in commands { pre.command { code { (command) } } }
+            @for command in commands { pre.command tabindex="0" { code { (command) } } }
         }
     }
 }

@@ -46,7 +46,7 @@ pub fn login(chrome: &Chrome, view: &Login) -> Markup {
             } @else {
                 p { (said) }
                 p { "Somebody who can run commands on the server's machine gets a new link:" }
-                pre.command { code { "tidegate login-link" } }
+                pre.command tabindex="0" { code { "tidegate login-link" } }
                 p.small.muted { (glyph("clock")) " A link signs in once and is good for a short time. There is no password, and none by default." }
             }
         }

@@ -43,7 +43,7 @@ pub fn people(chrome: &Chrome, view: &PeoplePage) -> Markup {
             (live("people", &section("People", &html! {
                 @if view.people.is_empty() { (empty("There is nobody yet.", &[COMMAND])) } @else { (rows(chrome, &view.people)) }
                 p.small.muted { "A person is a definition:" }
-                pre.command { code { (COMMAND) } }
+                pre.command tabindex="0" { code { (COMMAND) } }
             })))
         }
         (section("Tokens", &html! {
@@ -141,9 +141,9 @@ pub fn made(chrome: &Chrome, label: &str, token: &MadeToken) -> Markup {
         div.narrow {
             h1 { "Token \"" (label) "\"" }
             p { "Copy it now: it is not shown again. It is good until " (clock.at(token.expires_at_ms)) "." }
-            pre.command { code { (token.secret) } }
+            pre.command tabindex="0" { code { (token.secret) } }
             p { "The command line keeps it:" }
-            pre.command { code { "tidegate login   # and paste it" } }
+            pre.command tabindex="0" { code { "tidegate login   # and paste it" } }
             p { a href="/people" { "Back to people and tokens" } }
         }
     };
@@ -156,7 +156,7 @@ pub fn linked(chrome: &Chrome, person: &Name, link: &str) -> Markup {
         div.narrow {
             h1 { "Sign-in link for " (person) }
             p { "Give it to " strong { (person) } " by a way that only they read. It signs in once, within 15 minutes." }
-            pre.command { code { (link) } }
+            pre.command tabindex="0" { code { (link) } }
             p { a href="/people" { "Back to people and tokens" } }
         }
     };

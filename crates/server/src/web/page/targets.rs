@@ -226,7 +226,7 @@ fn enrolment(chrome: &Chrome, view: &TargetPage) -> Markup {
         p { (what) }
         (Act { csrf: &chrome.csrf, action: &action, label, weight }.button())
         p.small.muted { "The same by hand:" }
-        pre.command { code { "tidegate target enrol " (target.name) } }
+        pre.command tabindex="0" { code { "tidegate target enrol " (target.name) } }
     }
 }
 
@@ -237,7 +237,7 @@ pub fn enrolled(chrome: &Chrome, made: &tidegate_api::view::Enrolment) -> Markup
         div.narrow {
             h1 { "Enrol " (made.target) }
             p { "Run this on the host, as the user that is to own the files. It is shown once, and good until " (clock.at(made.expires_at_ms)) "." }
-            pre.command { code { (made.command) " --trust \"$(cat release.key.pub)\"" } }
+            pre.command tabindex="0" { code { (made.command) " --trust \"$(cat release.key.pub)\"" } }
             p.muted { "The agent makes a key of its own and keeps it; the token is used up. With " code { "--trust" } " it runs only what your release key has signed." }
             p { a href={ "/targets/" (made.target) } { "Back to " (made.target) } ", which turns to " (state::glyph("check")) " in touch when the agent has called." }
         }

@@ -325,7 +325,7 @@ fn agents(agents: &Agents, clock: &Clock) -> Markup {
         }
         @if let Some(first) = agents.without.first() {
             p.warn { (state::glyph("ring")) span { (number(agents.without_count)) " without an agent: " (names(&agents.without)) } }
-            pre.command { code { "tidegate target enrol " (first) } }
+            pre.command tabindex="0" { code { "tidegate target enrol " (first) } }
         }
     }
 }
