@@ -55,12 +55,7 @@ async fn inbox(app: &App, visit: &Visit) -> Result<Vec<Change>, No> {
     let filter = Filter { states: vec![ChangeState::AwaitingAuthorisation.as_str().into()], ..Filter::default() };
     let request = PageRequest { order: Order::OldestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
     let found = app.store.list::<Change>(&filter, &request).await?.rows;
-    let person = &visit.caller.person;
-    let may = |change: &Change| {
-        let about = |environment| About { application: Some(&change.content.application), environment: Some(environment) };
-        change.content.environments.iter().all(|environment| person.may(Permission::Authorise, about(environment)))
-    };
-    Ok(found.into_iter().map(|row| row.value).filter(|it| it.awaits_vote_of(&person.name) && may(it)).collect())
+    Ok(found.into_iter().map(|row| row.value).filter(|it| service::awaits(&visit.caller.person, it)).collect())
 }
 
 async fn one(State(app): Shared, visit: Visit, Path(id): Path<String>) -> Response {

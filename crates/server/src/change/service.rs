@@ -1,7 +1,7 @@
 //! What people do with changes.
 
 use tidegate_api::request::{CloseChange, VoteOnChange, WriteChange};
-use tidegate_domain::access::{About, Permission};
+use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::change::{Change, Command, Content, Event, Vote};
 use tidegate_domain::event::{Noun, Stream};
 use tidegate_domain::{Id, Millis, Name, Refusal, limits};
@@ -54,6 +54,13 @@ pub fn decided(
     let mut changed = change.clone();
     events.iter().for_each(|event| changed.apply(event, now_ms));
     Ok((events, changed))
+}
+
+/// Whether a change waits for this person's vote: they may authorise it everywhere it is for, and the change lets them.
+pub fn awaits(person: &Person, change: &Change) -> bool {
+    let about = |environment| About { application: Some(&change.content.application), environment: Some(environment) };
+    let may = |environment| person.may(Permission::Authorise, about(environment));
+    change.awaits_vote_of(&person.name) && change.content.environments.iter().all(may)
 }
 
 /// The content on which the last vote was cast that has fallen since, if one has: what its difference to today's is shown from.

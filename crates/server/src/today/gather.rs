@@ -147,12 +147,7 @@ fn asks(visit: &Visit, under_way: &[DeploymentView], changes: &[Change]) -> Vec<
     let may = |permission, application: &Name, environment: Option<&Name>| {
         visit.caller.person.may(permission, About { application: Some(application), environment })
     };
-    let mine = &visit.caller.person.name;
-    let votes = changes.iter().filter(|change| {
-        change.author != *mine
-            && !change.votes.iter().any(|vote| vote.by == *mine)
-            && may(Permission::Authorise, &change.content.application, change.content.environments.first())
-    });
+    let votes = changes.iter().filter(|change| crate::change::service::awaits(&visit.caller.person, change));
     let votes = votes.map(|change| Ask {
         verb: "Decide".into(),
         what: change.content.title.clone(),
