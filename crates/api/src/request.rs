@@ -10,7 +10,8 @@ use tidegate_domain::change::{Choice, Content, Outcome};
 use tidegate_domain::deployment::artifact::Format;
 use tidegate_domain::deployment::rollout::Answer;
 use tidegate_domain::deployment::strategy::Strategy;
-use tidegate_domain::release::Model;
+use tidegate_domain::record::{ChangeRecord, DeploymentRecord, ReleaseRecord};
+use tidegate_domain::release::{Milestone, Model};
 use tidegate_domain::{Digest, Id, Millis, Name, Version, limits};
 
 use crate::definition::Definition;
@@ -104,6 +105,9 @@ pub struct WriteRelease {
     pub model: Model,
     /// What each component will have.
     pub versions: BTreeMap<Name, Version>,
+    /// Its dated points.
+    #[serde(default)]
+    pub milestones: Vec<Milestone>,
     /// By when it must be ready.
     #[serde(default)]
     pub ready_by_ms: Option<Millis>,
@@ -151,6 +155,9 @@ pub struct DeclareFreeze {
     /// Of what; none means every application.
     #[serde(default)]
     pub applications: Vec<Name>,
+    /// Of which components; none means every one.
+    #[serde(default)]
+    pub components: Vec<Name>,
     /// First instant.
     pub from_ms: Millis,
     /// First instant after it.
@@ -323,4 +330,39 @@ pub struct ListQuery {
     /// `next` of the page before.
     #[serde(default)]
     pub after: Option<String>,
+}
+
+/// Record what was carried out elsewhere and is over, all or none. What was recorded before, alike, stays as it is.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecordDone {
+    /// The tool or place in which it was carried out; with the reference of each, what it is known again by.
+    pub source: String,
+    /// Releases.
+    #[serde(default)]
+    pub releases: Vec<ReleaseRecord>,
+    /// Changes.
+    #[serde(default)]
+    pub changes: Vec<ChangeRecord>,
+    /// Deployments.
+    #[serde(default)]
+    pub deployments: Vec<DeploymentRecord>,
+}
+
+/// Which deployments and changes figures are made of.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeasureQuery {
+    /// From this instant on; 90 days before `until_ms` unless said.
+    #[serde(default)]
+    pub from_ms: Option<Millis>,
+    /// And before this one; now unless said.
+    #[serde(default)]
+    pub until_ms: Option<Millis>,
+    /// Only of this application.
+    #[serde(default)]
+    pub application: Option<Name>,
+    /// Only in these environments, separated by commas; those of the tier production unless said.
+    #[serde(default)]
+    pub environment: Option<String>,
 }

@@ -6,11 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidegate_domain::access::{Grant, Role};
 use tidegate_domain::admission::Reason;
+use tidegate_domain::calendar::freeze::Passage;
 use tidegate_domain::deployment::plan::Plan;
-use tidegate_domain::deployment::rollout::{Deployment, TargetProgress};
+use tidegate_domain::deployment::rollout::{Deployment, State as DeploymentState, TargetProgress};
 use tidegate_domain::estate::{Target, TargetState};
 use tidegate_domain::event::{Actor, Stream};
-use tidegate_domain::{Digest, Id, Millis, Name};
+use tidegate_domain::{Digest, Id, Millis, Name, Version};
 
 /// A thing and the version of it that this is; `version` is also its `ETag`, to be sent back as `If-Match`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -272,4 +273,51 @@ pub struct About {
     pub server_key: String,
     /// Things by kind.
     pub counts: BTreeMap<String, u64>,
+}
+
+/// What became of a batch of records; the ids stand in the order of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedView {
+    /// How many are new.
+    pub recorded: u64,
+    /// How many were recorded before, alike.
+    pub known: u64,
+    /// The releases.
+    pub releases: Vec<Id>,
+    /// The changes.
+    pub changes: Vec<Id>,
+    /// The deployments.
+    pub deployments: Vec<Id>,
+}
+
+/// What came through a freeze.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FreezePassages {
+    /// Oldest first.
+    pub rows: Vec<PassageView>,
+    /// Whether every deployment of that time was looked at; if not, only the newest ones were.
+    pub complete: bool,
+}
+
+/// A deployment that began while a freeze that concerns it was in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PassageView {
+    /// Which one.
+    pub deployment: Id,
+    /// Of what.
+    pub application: Name,
+    /// Where.
+    pub environment: Name,
+    /// What each component got.
+    pub versions: BTreeMap<Name, Version>,
+    /// When it began.
+    pub started_at_ms: Millis,
+    /// Whether that is known, or only guessed: then nobody can say that it was against the freeze.
+    pub exact: bool,
+    /// How far it is.
+    pub state: DeploymentState,
+    /// How it could begin.
+    pub passage: Passage,
+    /// The same in words.
+    pub sentence: String,
 }

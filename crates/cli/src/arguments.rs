@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_domain::{Id, Name, Refusal, Version};
 
 use crate::command::{
-    agent, apply, artifact, audit, change, demo, deployment, freeze, list, login, plan, release, sample, schema, server, target,
-    token, watch,
+    agent, apply, artifact, audit, change, demo, deployment, freeze, list, login, plan, record, release, sample, schema, server,
+    target, token, watch,
 };
 use crate::ending::EXIT_CODES;
 
@@ -94,6 +94,8 @@ pub enum Command {
     /// Declare freezes and decide on exceptions.
     #[command(subcommand)]
     Freeze(freeze::Freeze),
+    /// Record what was carried out elsewhere and is over: releases, changes and deployments of another tool.
+    Record(record::Record),
     /// Bring artifacts and sign them.
     #[command(subcommand)]
     Artifact(artifact::Artifact),

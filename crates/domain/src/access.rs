@@ -14,7 +14,7 @@ pub enum Role {
     Viewer,
     /// Brings artifacts, writes changes, plans and starts deployments where no change must be authorised by others.
     Developer,
-    /// Plans releases, declares freezes, decides on exceptions, defines the estate.
+    /// Plans releases, declares freezes, decides on exceptions, defines the estate, records what was carried out elsewhere.
     ReleaseManager,
     /// Authorises changes, approves at gates, decides on exceptions.
     ChangeAuthority,
@@ -52,6 +52,8 @@ pub enum Permission {
     Plan,
     /// Start, pause, stop, retry, exclude, answer, fall back.
     Deploy,
+    /// Record what was carried out elsewhere.
+    Record,
     /// Make enrolment tokens.
     Enrol,
     /// People, tokens and backups.
@@ -60,7 +62,7 @@ pub enum Permission {
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Permission; 14] = [
+    pub const ALL: [Permission; 15] = [
         Permission::Public,
         Permission::SignedIn,
         Permission::Read,
@@ -73,6 +75,7 @@ impl Permission {
         Permission::RuleException,
         Permission::Plan,
         Permission::Deploy,
+        Permission::Record,
         Permission::Enrol,
         Permission::Administer,
     ];
@@ -92,6 +95,7 @@ impl Permission {
             Permission::RuleException => "rule_exception",
             Permission::Plan => "plan",
             Permission::Deploy => "deploy",
+            Permission::Record => "record",
             Permission::Enrol => "enrol",
             Permission::Administer => "administer",
         }
@@ -118,8 +122,8 @@ impl Role {
     /// Whether the role carries the permission, scope aside.
     pub fn carries(self, permission: Permission) -> bool {
         use Permission::{
-            Authorise, DefineEstate, Deploy, Enrol, ManageFreeze, ManageRelease, Plan, Public, Read, RuleException, SignedIn,
-            UploadArtifact, WriteChange,
+            Authorise, DefineEstate, Deploy, Enrol, ManageFreeze, ManageRelease, Plan, Public, Read, Record, RuleException,
+            SignedIn, UploadArtifact, WriteChange,
         };
         if matches!(permission, Public | SignedIn | Read) {
             return true;
@@ -128,7 +132,10 @@ impl Role {
             Role::Viewer => false,
             Role::Developer => matches!(permission, UploadArtifact | WriteChange | Plan | Deploy),
             Role::ReleaseManager => {
-                matches!(permission, DefineEstate | WriteChange | ManageRelease | ManageFreeze | RuleException | Plan | Deploy)
+                matches!(
+                    permission,
+                    DefineEstate | WriteChange | ManageRelease | ManageFreeze | RuleException | Plan | Deploy | Record
+                )
             }
             Role::ChangeAuthority => matches!(permission, Authorise | RuleException | WriteChange),
             Role::Operator => matches!(permission, Plan | Deploy | Enrol),

@@ -232,7 +232,8 @@ fn other_plan(facts: &Facts<'_>, change: &Change) -> Reason {
 fn stops(facts: &Facts<'_>, freeze: &Freeze, until_ms: Millis) -> bool {
     let controlled = if facts.environment.controlled { Controlled::Yes } else { Controlled::No };
     let standard = facts.change.is_some_and(|change| change.content.class == Class::Standard);
-    freeze.covers(&facts.plan.application, &facts.environment.name, controlled)
+    let components = facts.plan.installations.iter().map(|installation| &installation.component);
+    freeze.covers(&facts.plan.application, components, (&facts.environment.name, controlled))
         && !(freeze.strictness == Strictness::Soft && standard)
         && !freeze.lets_through(facts.deployment, until_ms)
 }

@@ -23,6 +23,7 @@ pub mod gate;
 pub mod ids;
 pub mod limits;
 pub mod measure;
+pub mod record;
 pub mod refusal;
 pub mod release;
 pub mod template;

@@ -21,8 +21,10 @@ pub const GATES_MAX: usize = 20;
 pub const MEASUREMENTS_MAX: usize = 1_000;
 /// Sources whose counters one metric gate keeps apart; each reading of each is in the history.
 pub const METRIC_SOURCES_MAX: usize = 500;
-/// Components in one application or plan.
-pub const COMPONENTS_MAX: usize = 200;
+/// Components in one application, release or plan: the largest release train of the reference data has 315.
+pub const COMPONENTS_MAX: usize = 500;
+/// Milestones of one release: more are a runsheet.
+pub const MILESTONES_MAX: usize = 200;
 /// Variables or labels of one target.
 pub const LABELS_MAX: usize = 64;
 

@@ -11,6 +11,8 @@ pub const GRANTS_MAX: usize = 100;
 pub const PLACES_MAX: usize = 200;
 /// Objectives of one release: more are not objectives.
 pub const OBJECTIVES_MAX: usize = 50;
+/// Records in one request: one transaction of a fraction of a second.
+pub const RECORDS_MAX: usize = 500;
 /// Changes in one release.
 pub const CHANGES_MAX: usize = 1_000;
 /// Exceptions into one freeze: past that it is no freeze.

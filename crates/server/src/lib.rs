@@ -26,6 +26,7 @@ mod overload;
 mod pages;
 mod probes;
 mod problem;
+mod record;
 mod release;
 mod router;
 mod secret;

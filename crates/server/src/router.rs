@@ -20,7 +20,9 @@ use tower_http::timeout::TimeoutLayer;
 use crate::app::App;
 use crate::door::Route;
 use crate::problem::No;
-use crate::{access, agent, answer, artifact, audit, change, deployment, estate, freeze, measure, overload, pages, release};
+use crate::{
+    access, agent, answer, artifact, audit, change, deployment, estate, freeze, measure, overload, pages, record, release,
+};
 
 /// Longest time a request may take; long polls and streams end before it by themselves or send as they go.
 const REQUEST_SECONDS: u64 = 600;
@@ -36,6 +38,7 @@ pub fn routes() -> Vec<Route> {
         deployment::api::routes(),
         audit::api::routes(),
         measure::api::routes(),
+        record::api::routes(),
         access::api::routes(),
     ]
     .into_iter()

@@ -8,10 +8,11 @@ const STORE: &str = "tidegate-store";
 const SERVER: &str = "tidegate-server";
 const AGENT: &str = "tidegate-agent";
 const SAMPLE: &str = "tidegate-sample-ledger";
+const EXAMPLE: &str = "tidegate-example-openstack";
 const TESTKIT: &str = "tidegate-testkit";
 
 /// Each package of ours and the ones that it may depend on.
-const MAY_KNOW: [(&str, &[&str]); 9] = [
+const MAY_KNOW: [(&str, &[&str]); 10] = [
     (DOMAIN, &[]),
     (API, &[DOMAIN]),
     (STORE, &[DOMAIN, API]),
@@ -20,6 +21,8 @@ const MAY_KNOW: [(&str, &[&str]); 9] = [
     ("tidegate", &[DOMAIN, API, STORE, SERVER, AGENT, SAMPLE]),
     (TESTKIT, &[DOMAIN, API, STORE, SERVER, AGENT, SAMPLE]),
     (SAMPLE, &[]),
+    // A client of the public API, as a user would write one.
+    (EXAMPLE, &[DOMAIN, API]),
     ("xtask", &[]),
 ];
 
@@ -32,8 +35,8 @@ const RESERVED: [(&str, &[&str], &str); 7] = [
     ("axum", &[SERVER, SAMPLE], "only the server answers HTTP"),
     ("clap", &["tidegate", "xtask"], "only programs read command lines"),
     ("maud", &[SERVER], "only the server draws pages"),
-    ("tokio", &[STORE, SERVER, AGENT, "tidegate", TESTKIT, SAMPLE], "domain and api wait for nothing"),
-    ("reqwest", &[SERVER, AGENT, "tidegate", TESTKIT], "domain, api and store call nobody"),
+    ("tokio", &[STORE, SERVER, AGENT, "tidegate", TESTKIT, SAMPLE, EXAMPLE], "domain and api wait for nothing"),
+    ("reqwest", &[SERVER, AGENT, "tidegate", TESTKIT, EXAMPLE], "domain, api and store call nobody"),
     ("getrandom", &[SERVER, AGENT, "tidegate", TESTKIT], "chance is an argument"),
 ];
 

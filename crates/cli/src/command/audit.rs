@@ -1,13 +1,18 @@
 //! `tidegate audit` and `tidegate measure`
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use tidegate_api::request::MeasureQuery;
 use tidegate_api::view::{AuditVerified, EventView, Page};
+use tidegate_domain::Name;
 use tidegate_domain::measure::dora::Dora;
 use tidegate_domain::refusal::{Code, Refusal};
 
 use super::Session;
+use crate::arguments::name;
 use crate::ending::Ending;
 use crate::text::history;
+use crate::{clock, when};
 
 /// Read and verify the history.
 #[derive(Debug, Subcommand)]
@@ -52,12 +57,37 @@ impl Audit {
 
 /// Show the five DORA figures of production.
 #[derive(Debug, Args)]
-pub struct Measure {}
+pub struct Measure {
+    /// From then on, 90 days before the end unless said: RFC 3339, or a local time.
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// And before then; now unless said.
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Only of this application.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    application: Option<Name>,
+    /// Only in this environment; those of the tier production unless said; may be given several times.
+    #[arg(long = "environment", value_name = "NAME", value_parser = name)]
+    environments: Vec<Name>,
+}
 
 impl Measure {
     /// Shows them.
     pub async fn run(self, session: &Session) -> Result<(), Ending> {
-        let answer = session.client.get::<Dora>("/measure/dora").await?;
+        let instant = |text: Option<String>| {
+            text.map(|text| when::instant(&text, clock::now(), &session.output.zone))
+                .transpose()
+                .map(|at| at.map(Timestamp::as_millisecond))
+        };
+        let environments: Vec<&str> = self.environments.iter().map(Name::as_str).collect();
+        let query = MeasureQuery {
+            from_ms: instant(self.from)?,
+            until_ms: instant(self.until)?,
+            application: self.application,
+            environment: (!environments.is_empty()).then(|| environments.join(",")),
+        };
+        let answer = session.client.list::<Dora>("/measure/dora", &query).await?;
         session.output.answer(&answer, |dora, _| history::dora(dora))
     }
 }

@@ -108,6 +108,9 @@ pub struct Declare {
     /// Of what; every application unless said; may be given several times.
     #[arg(long = "application", value_name = "NAME", value_parser = name)]
     applications: Vec<Name>,
+    /// Of which components; every one unless said; may be given several times.
+    #[arg(long = "component", value_name = "NAME", value_parser = name)]
+    components: Vec<Name>,
     /// Let standard changes through.
     #[arg(long)]
     soft: bool,
@@ -127,6 +130,7 @@ impl Declare {
             reason: self.reason,
             environments: self.environments,
             applications: self.applications,
+            components: self.components,
             from_ms: from.as_millisecond(),
             until_ms: until.as_millisecond(),
             zone: when::name(&zone).to_owned(),

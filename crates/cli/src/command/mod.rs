@@ -11,6 +11,7 @@ pub mod freeze;
 pub mod list;
 pub mod login;
 pub mod plan;
+pub mod record;
 pub mod release;
 pub mod sample;
 pub mod schema;
@@ -52,6 +53,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Ending> {
         Command::Deploy(it) => it.run(&session()?).await,
         Command::Deployment(it) => it.run(&session()?).await,
         Command::Watch(it) => it.run(&session()?).await,
+        Command::Record(it) => it.run(&session()?).await,
         Command::Release(it) => it.run(&session()?).await,
         Command::Change(it) => it.run(&session()?).await,
         Command::Freeze(it) => it.run(&session()?).await,

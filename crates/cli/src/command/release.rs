@@ -2,11 +2,12 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use tidegate_api::request::{MeetCriterion, NameChange, Nothing, WithReason, WriteRelease};
 use tidegate_api::view::{Page, Versioned};
-use tidegate_domain::release::{Model, Release as Noun};
-use tidegate_domain::{Id, Name, Version};
+use tidegate_domain::release::{Milestone, Model, Release as Noun};
+use tidegate_domain::{Code, Id, Name, Refusal, Version};
 
 use super::Session;
 use crate::arguments::{ListArguments, component_version, id, name, version};
@@ -101,6 +102,9 @@ pub struct Create {
     /// The model it follows.
     #[arg(long, value_enum, default_value_t = ModelName::Standard)]
     model: ModelName,
+    /// A dated point, such as "feature freeze=2026-12-01T12:00"; may be given several times.
+    #[arg(long = "milestone", value_name = "TITLE=TIME")]
+    milestones: Vec<String>,
     /// By when it must be ready: RFC 3339, a local time, or +30d from now.
     #[arg(long, value_name = "TIME")]
     ready_by: Option<String>,
@@ -137,6 +141,7 @@ impl Create {
                 ModelName::Major => Model::Major,
             },
             versions: self.versions.into_iter().collect(),
+            milestones: self.milestones.iter().map(|text| milestone(text, &zone)).collect::<Result<_, _>>()?,
             ready_by_ms: ready_by.map(Timestamp::as_millisecond),
             zone: when::name(&zone).to_owned(),
             objectives: self.objectives,
@@ -144,6 +149,16 @@ impl Create {
         let answer = session.client.post::<Versioned<Noun>>("/releases", &request).await?;
         session.output.answer(&answer, release::line)
     }
+}
+
+/// A milestone as people write it.
+fn milestone(text: &str, zone: &TimeZone) -> Result<Milestone, Refusal> {
+    let Some((title, time)) = text.rsplit_once('=').filter(|(title, _)| !title.trim().is_empty()) else {
+        let what = format!("\"{}\" is not a milestone", tidegate_domain::ids::clip(text));
+        return Err(Refusal::new(Code::Malformed, what, "write it as TITLE=TIME").at("--milestone"));
+    };
+    let at = when::instant(time, clock::now(), zone).map_err(|refusal| refusal.at("--milestone"))?;
+    Ok(Milestone { title: title.trim().to_owned(), at_ms: at.as_millisecond(), text: String::new() })
 }
 
 impl Release {

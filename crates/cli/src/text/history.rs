@@ -45,5 +45,11 @@ pub fn dora(dora: &Dora) -> String {
         ["change fail rate".to_owned(), rate(dora.change_fail_rate)],
         ["deployment rework rate".to_owned(), rate(dora.deployment_rework_rate)],
     ];
-    format!("{}\ncounted from {} production deployments", table(["figure", "value"], rows), dora.deployments)
+    let spread = dora.change_lead_time.as_ref().map_or_else(String::new, |spread| {
+        let of = |value: f64| time::lasting((value * 1_000.0) as i64);
+        let it = &spread.linear;
+        let (p75, p90, p95) = (of(it.p75), of(it.p90), of(it.p95));
+        format!("\nlead times of {} changes: 75 % within {p75}, 90 % within {p90}, 95 % within {p95}", spread.count)
+    });
+    format!("{}\ncounted from {} production deployments{spread}", table(["figure", "value"], rows), dora.deployments)
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Millis;
 use crate::change;
+use crate::deployment::plan::Purpose;
+use crate::deployment::rollout::Deployment;
 use crate::ids::{Id, Name};
 use crate::refusal::{Code, Refusal};
 
@@ -21,6 +23,9 @@ pub struct Freeze {
     pub environments: Vec<Name>,
     /// Of what; none means every application.
     pub applications: Vec<Name>,
+    /// Of which components; none means every one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<Name>,
     /// First instant.
     pub from_ms: Millis,
     /// First instant after it.
@@ -102,6 +107,35 @@ pub enum ExceptionState {
     Withdrawn,
 }
 
+/// How a deployment that a freeze concerns could begin while it was in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Passage {
+    /// It was carried out by other means, which asked nobody: the freeze was broken.
+    Elsewhere,
+    /// An exception was approved.
+    Exception,
+    /// The way back is exempt.
+    Fallback,
+    /// The freeze is soft and the change is a standard one.
+    StandardChange,
+    /// The freeze was declared, with a beginning in the past, after it had begun.
+    Declared,
+}
+
+impl Passage {
+    /// In words.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Passage::Elsewhere => "carried out elsewhere, against the freeze",
+            Passage::Exception => "let through by an exception",
+            Passage::Fallback => "the way back is exempt",
+            Passage::StandardChange => "a standard change in a soft freeze",
+            Passage::Declared => "had begun before the freeze was declared",
+        }
+    }
+}
+
 /// An event in the stream of a freeze.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -145,14 +179,20 @@ impl Freeze {
         change::said("reason", &self.reason)
     }
 
-    /// Whether it concerns an application in an environment at all.
-    pub fn covers(&self, application: &Name, environment: &Name, is_controlled: Controlled) -> bool {
+    /// Whether it concerns components of an application in an environment at all.
+    pub fn covers<'a>(
+        &self,
+        application: &Name,
+        mut components: impl Iterator<Item = &'a Name>,
+        (environment, is_controlled): (&Name, Controlled),
+    ) -> bool {
         let here = match (self.environments.is_empty(), is_controlled) {
             (true, Controlled::Yes) => true,
             (true, Controlled::No) => false,
             (false, _) => self.environments.contains(environment),
         };
         here && (self.applications.is_empty() || self.applications.contains(application))
+            && (self.components.is_empty() || components.any(|component| self.components.contains(component)))
     }
 
     /// Whether it is in force anywhere between two instants, the first included.
@@ -165,6 +205,29 @@ impl Freeze {
         self.exceptions.iter().any(|exception| {
             exception.deployment == *deployment
                 && matches!(exception.state, ExceptionState::Approved { until_ms, .. } if now_ms < until_ms)
+        })
+    }
+
+    /// How a deployment came through, if it began while the freeze was in force and is one that it concerns.
+    pub fn passage(&self, deployment: &Deployment, is_controlled: Controlled, standard: bool) -> Option<Passage> {
+        let started_ms = deployment.started_at_ms?;
+        let end_ms = self.lifted.as_ref().map_or(self.until_ms, |lifted| lifted.at_ms.min(self.until_ms));
+        let place = (&deployment.environment, is_controlled);
+        if !(self.from_ms..end_ms).contains(&started_ms)
+            || !self.covers(&deployment.application, deployment.versions.keys(), place)
+        {
+            return None;
+        }
+        let excepted = self.exceptions.iter().any(|it| {
+            it.deployment == deployment.id
+                && matches!(it.state, ExceptionState::Approved { until_ms, .. } if started_ms < until_ms)
+        });
+        Some(match () {
+            () if deployment.recorded.is_some() => Passage::Elsewhere,
+            () if excepted => Passage::Exception,
+            () if deployment.purpose == Purpose::Fallback => Passage::Fallback,
+            () if standard && self.strictness == Strictness::Soft => Passage::StandardChange,
+            () => Passage::Declared,
         })
     }
 

@@ -11,6 +11,7 @@ use crate::Millis;
 use crate::canonical;
 use crate::ids::{Digest, Id, Name, Version};
 use crate::limits;
+use crate::record::{ChangeRecord, Recorded};
 use crate::refusal::{Code, Refusal};
 
 /// How a change is assessed and authorised.
@@ -211,6 +212,12 @@ pub struct Change {
     pub authorised_at_ms: Option<Millis>,
     /// When it was closed.
     pub closed_at_ms: Option<Millis>,
+    /// Whether it was made to take back or repair what failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repairs: bool,
+    /// That it was made elsewhere, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Recorded>,
 }
 
 /// What somebody asks of a change.
@@ -309,6 +316,11 @@ pub enum Event {
     Cancelled {
         reason: String,
     },
+    /// It was made elsewhere.
+    Recorded {
+        source: String,
+        record: Box<ChangeRecord>,
+    },
 }
 
 impl Event {
@@ -335,6 +347,7 @@ impl Event {
             Event::Reviewing { outcome } => format!("implemented, {}; it awaits review", outcome_word(*outcome)),
             Event::Closed { outcome, .. } => format!("closed, {}", outcome_word(*outcome)),
             Event::Cancelled { reason } => format!("cancelled: {reason}"),
+            Event::Recorded { source, record } => format!("recorded \"{}\" from {source}", record.content.title),
         }
     }
 }
@@ -375,8 +388,34 @@ impl Change {
             created_at_ms: now_ms,
             authorised_at_ms: None,
             closed_at_ms: None,
+            repairs: false,
+            recorded: None,
         };
         Ok((change, events))
+    }
+
+    /// A change that was made elsewhere and is over. One that nobody authorised enters at review.
+    ///
+    /// # Errors
+    ///
+    /// What [`ChangeRecord::check`] and the content's check refuse, at the field.
+    pub fn recorded(id: Id, record: &ChangeRecord, release: Option<Id>, recorded: Recorded) -> Result<(Change, Event), Refusal> {
+        record.check(recorded.at_ms)?;
+        let (mut change, _) = Change::draft(id, record.content.clone(), record.author.clone(), record.written_at_ms)?;
+        let event = Event::Recorded { source: recorded.source.clone(), record: Box::new(record.clone()) };
+        change.release = release;
+        change.outcome = Some(record.outcome);
+        change.review.clone_from(&record.review);
+        change.authorised_at_ms = record.authorised_at_ms;
+        change.authorised = record.authorised_at_ms.map(|_| record.content.digest());
+        change.state = if record.authorised_at_ms.is_some() { State::Closed } else { State::Review };
+        change.closed_at_ms = record.authorised_at_ms.map(|_| record.closed_at_ms);
+        if let Some(at_ms) = record.implemented_at_ms {
+            change.implemented = record.content.environments.iter().map(|name| (name.clone(), at_ms)).collect();
+        }
+        change.repairs = record.repairs;
+        change.recorded = Some(recorded);
+        Ok((change, event))
     }
 
     /// What a command leads to.
@@ -544,7 +583,7 @@ impl Change {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event, at_ms: Millis) {
         match event {
-            Event::Drafted { .. } => {}
+            Event::Drafted { .. } | Event::Recorded { .. } => {}
             Event::Edited { content, by, .. } => {
                 self.content = content.clone();
                 if *by != self.author && !self.editors.contains(by) {

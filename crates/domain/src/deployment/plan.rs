@@ -137,6 +137,11 @@ pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
             "name at least one component and version",
         ));
     };
+    if let Some(recorded) = ingredients.forward.iter().find(|choice| choice.component.steps.is_empty()) {
+        let name = &recorded.component.name;
+        let what = format!("component {name} has no steps: what is done with it elsewhere is only recorded");
+        return Err(Refusal::new(Code::NothingToDo, what, "give the component steps, or record the deployment").at(name.as_str()));
+    }
     let planned = planned_targets(ingredients)?;
     let strategy = ingredients.strategy;
     let blank = Plan {
@@ -260,6 +265,27 @@ impl Plan {
     /// The plan's identity: the digest of its canonical JSON.
     pub fn digest(&self) -> Digest {
         canonical::digest(self)
+    }
+
+    /// The plan of what was carried out elsewhere: it orders nothing.
+    pub fn of_record(application: Name, environment: Name) -> Plan {
+        Plan {
+            application,
+            environment,
+            purpose: Purpose::Forward,
+            strategy: "carried out elsewhere".to_owned(),
+            installations: Vec::new(),
+            waves: Vec::new(),
+            max_failures: Amount::Count(0),
+            min_healthy: Amount::Count(0),
+            progress_deadline_seconds: None,
+            unreachable_after_seconds: limits::UNREACHABLE_SECONDS,
+            on_failure: OnFailure::Stop,
+            fallback: None,
+            no_fallback_because: Some("it was carried out elsewhere and is only recorded".to_owned()),
+            fallback_package: Package::new(),
+            fallback_leaves: Vec::new(),
+        }
     }
 
     /// The package: what each component will have.

@@ -14,7 +14,7 @@ use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
 pub use event::{Event, TargetRecord};
-pub use slot::{Drift, Slot, SlotEvent, Verified};
+pub use slot::{Drift, RecordedHere, Slot, SlotEvent, Standing, Verified};
 
 /// A product or service made of components that are released together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,7 +41,8 @@ pub struct Component {
     /// Targets carry it if they have all these labels; none means every target of the environment.
     #[serde(default)]
     pub runs_on: BTreeMap<String, String>,
-    /// How a version is brought onto a target, in order.
+    /// How a version is brought onto a target, in order; none for what is deployed elsewhere and only recorded here.
+    #[serde(default)]
     pub steps: Vec<Step>,
     /// What must hold afterwards.
     #[serde(default)]
@@ -393,9 +394,9 @@ impl Component {
     ///
     /// [`Code::OutOfRange`], [`Code::TooLarge`] or [`Code::Malformed`], at the field.
     pub fn check(&self) -> Result<(), Refusal> {
-        if self.steps.is_empty() || self.steps.len() > limits::STEPS_MAX {
+        if self.steps.len() > limits::STEPS_MAX {
             let what = format!("component {} has {} steps", self.name, self.steps.len());
-            return Err(Refusal::new(Code::OutOfRange, what, format!("give it 1 to {} steps", limits::STEPS_MAX)).at("steps"));
+            return Err(Refusal::new(Code::OutOfRange, what, format!("give it at most {} steps", limits::STEPS_MAX)).at("steps"));
         }
         if !(1..=100).contains(&self.keep_releases) {
             let what = format!("keep_releases is {}", self.keep_releases);

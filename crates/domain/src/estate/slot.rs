@@ -29,6 +29,20 @@ pub struct Slot {
     pub last: Option<Id>,
     /// What was verified here of each component, newest first; at most [`limits::VERIFIED_MAX`] versions of one.
     pub verified: BTreeMap<Name, Vec<Verified>>,
+    /// What was brought here by other means, by what was recorded of it; the newest of each component. No way back leads to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub recorded: BTreeMap<Name, RecordedHere>,
+}
+
+/// A version of a component that was brought into an environment by other means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordedHere {
+    /// The recorded deployment.
+    pub deployment: Id,
+    /// The version.
+    pub version: Version,
+    /// When it was there.
+    pub at_ms: Millis,
 }
 
 /// A version of a component that was verified in an environment.
@@ -70,6 +84,41 @@ impl Drift {
     }
 }
 
+/// What stands in an environment, and how it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// Tidegate brought it and verified it.
+    Verified(&'a Verified),
+    /// Somebody recorded it.
+    Recorded(&'a RecordedHere),
+}
+
+impl Standing<'_> {
+    /// Since when.
+    pub fn at_ms(&self) -> Millis {
+        match self {
+            Standing::Verified(it) => it.at_ms,
+            Standing::Recorded(it) => it.at_ms,
+        }
+    }
+
+    /// Which version.
+    pub fn version(&self) -> &Version {
+        match self {
+            Standing::Verified(it) => &it.version,
+            Standing::Recorded(it) => &it.version,
+        }
+    }
+
+    /// By which deployment.
+    pub fn deployment(&self) -> &Id {
+        match self {
+            Standing::Verified(it) => &it.deployment,
+            Standing::Recorded(it) => &it.deployment,
+        }
+    }
+}
+
 /// An event in the stream of a slot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -88,6 +137,12 @@ pub enum SlotEvent {
         release: Option<Id>,
         package: Package,
     },
+    /// A deployment that was carried out elsewhere succeeded here.
+    Recorded {
+        deployment: Id,
+        versions: BTreeMap<Name, Version>,
+        ended_at_ms: Millis,
+    },
 }
 
 impl SlotEvent {
@@ -97,6 +152,7 @@ impl SlotEvent {
             SlotEvent::Taken { deployment, generation } => format!("{deployment} took the place as generation {generation}"),
             SlotEvent::Freed { deployment } => format!("{deployment} left the place"),
             SlotEvent::Verified { deployment, .. } => format!("{deployment} verified its package here"),
+            SlotEvent::Recorded { deployment, .. } => format!("{deployment} was recorded as carried out here"),
         }
     }
 }
@@ -104,7 +160,15 @@ impl SlotEvent {
 impl Slot {
     /// A place that nobody has held.
     pub fn new(environment: Name, application: Name) -> Slot {
-        Slot { environment, application, generation: 0, holder: None, last: None, verified: BTreeMap::new() }
+        Slot {
+            environment,
+            application,
+            generation: 0,
+            holder: None,
+            last: None,
+            verified: BTreeMap::new(),
+            recorded: BTreeMap::new(),
+        }
     }
 
     /// Its id: `<environment>/<application>`.
@@ -151,7 +215,23 @@ impl Slot {
                     self.verify(component, now);
                 }
             }
+            SlotEvent::Recorded { deployment, versions, ended_at_ms } => {
+                for (component, version) in versions {
+                    let newer = self.recorded.get(component).is_none_or(|known| known.at_ms <= *ended_at_ms);
+                    if newer {
+                        let now = RecordedHere { deployment: deployment.clone(), version: version.clone(), at_ms: *ended_at_ms };
+                        self.recorded.insert(component.clone(), now);
+                    }
+                }
+            }
         }
+    }
+
+    /// What stands here of a component, as far as is known: what was verified or recorded last.
+    pub fn standing(&self, component: &Name) -> Option<Standing<'_>> {
+        let verified = self.verified.get(component).and_then(|versions| versions.first()).map(Standing::Verified);
+        let recorded = self.recorded.get(component).map(Standing::Recorded);
+        [recorded, verified].into_iter().flatten().max_by_key(Standing::at_ms)
     }
 
     /// A version that is verified again stays that of the release that first brought it: the way back from a bad release must

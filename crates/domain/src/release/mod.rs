@@ -11,6 +11,7 @@ use crate::Millis;
 use crate::change::said;
 use crate::ids::{Id, Name, Version};
 use crate::limits;
+use crate::record::{Recorded as RecordedElsewhere, ReleaseRecord};
 use crate::refusal::{Code, Refusal};
 
 pub use model::Model;
@@ -80,6 +81,19 @@ pub struct Criterion {
     pub met: Option<(Name, Millis)>,
 }
 
+/// A dated point of a release.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Milestone {
+    /// What happens then, in a few words.
+    pub title: String,
+    /// When.
+    pub at_ms: Millis,
+    /// What has to be known about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub text: String,
+}
+
 /// A version of a service made available: what goes together, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Release {
@@ -97,6 +111,9 @@ pub struct Release {
     pub state: State,
     /// Its periods of work, in order.
     pub phases: Vec<Phase>,
+    /// Its dated points, in order of time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub milestones: Vec<Milestone>,
     /// What each component will have: the release package.
     pub versions: BTreeMap<Name, Version>,
     /// The changes it carries.
@@ -117,6 +134,9 @@ pub struct Release {
     pub created_at_ms: Millis,
     /// When it ended.
     pub closed_at_ms: Option<Millis>,
+    /// That it was made elsewhere, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<RecordedElsewhere>,
 }
 
 /// Why no path deploys a release any more.
@@ -167,18 +187,44 @@ pub enum Command {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "the fields are those of the release")]
 pub enum Event {
-    Drafted { version: Version, versions: BTreeMap<Name, Version>, model: String },
+    Drafted {
+        version: Version,
+        versions: BTreeMap<Name, Version>,
+        model: String,
+    },
     Planned,
     Started,
-    CriterionMet { phase: usize, criterion: usize, text: String, by: Name },
-    PhaseCompleted { phase: usize, name: String },
-    ChangeAdded { change: Id },
+    CriterionMet {
+        phase: usize,
+        criterion: usize,
+        text: String,
+        by: Name,
+    },
+    PhaseCompleted {
+        phase: usize,
+        name: String,
+    },
+    ChangeAdded {
+        change: Id,
+    },
     Deploying,
     EarlyLifeSupport,
-    Evaluated { evaluation: String },
+    Evaluated {
+        evaluation: String,
+    },
     Closed,
-    Cancelled { reason: String },
-    Rejected { by: String, reason: String },
+    Cancelled {
+        reason: String,
+    },
+    Rejected {
+        by: String,
+        reason: String,
+    },
+    /// It was made elsewhere.
+    Recorded {
+        source: String,
+        record: Box<ReleaseRecord>,
+    },
 }
 
 impl Event {
@@ -197,6 +243,7 @@ impl Event {
             Event::Closed => "closed it".into(),
             Event::Cancelled { reason } => format!("cancelled it: {reason}"),
             Event::Rejected { by, reason } => format!("{by} rejected it, so that no path deploys it: {reason}"),
+            Event::Recorded { source, record } => format!("recorded version {} from {source}", record.version),
         }
     }
 }
@@ -217,7 +264,58 @@ impl Release {
             let what = format!("{} objectives", self.objectives.len());
             return Err(Refusal::new(Code::TooLarge, what, format!("use at most {}", limits::LABELS_MAX)).at("objectives"));
         }
-        self.objectives.iter().try_for_each(|objective| said("objectives", objective))
+        self.objectives.iter().try_for_each(|objective| said("objectives", objective))?;
+        if self.milestones.len() > limits::MILESTONES_MAX {
+            let what = format!("{} milestones", self.milestones.len());
+            return Err(Refusal::new(Code::TooLarge, what, format!("use at most {}", limits::MILESTONES_MAX)).at("milestones"));
+        }
+        self.milestones.iter().enumerate().try_for_each(|(index, milestone)| {
+            said(&format!("milestones[{index}].title"), &milestone.title)?;
+            let short = milestone.text.chars().count() <= limits::TEXT_CHARS_MAX;
+            let remedy = || format!("use at most {} characters", limits::TEXT_CHARS_MAX);
+            let long = || Refusal::new(Code::TooLarge, "the text of a milestone is too long", remedy());
+            if short { Ok(()) } else { Err(long().at(format!("milestones[{index}].text"))) }
+        })
+    }
+
+    /// A release that was made elsewhere and is over.
+    ///
+    /// # Errors
+    ///
+    /// What [`ReleaseRecord::check`] and [`Release::check`] refuse, at the field.
+    pub fn recorded(id: Id, record: &ReleaseRecord, recorded: RecordedElsewhere) -> Result<(Release, Event), Refusal> {
+        record.check(recorded.at_ms)?;
+        let phases = record.phases.iter().map(|phase| Phase {
+            name: phase.name.clone(),
+            state: PhaseState::Complete,
+            exit_criteria: Vec::new(),
+            started_at_ms: Some(phase.started_at_ms),
+            ended_at_ms: Some(phase.ended_at_ms),
+        });
+        let event = Event::Recorded { source: recorded.source.clone(), record: Box::new(record.clone()) };
+        let release = Release {
+            id,
+            application: record.application.clone(),
+            version: record.version.clone(),
+            title: record.title.clone(),
+            model: record.model.clone(),
+            state: State::Closed,
+            phases: phases.collect(),
+            milestones: in_order(record.milestones.clone()),
+            versions: record.versions.clone(),
+            changes: Vec::new(),
+            ready_by_ms: record.ready_by_ms,
+            zone: record.zone.clone(),
+            objectives: record.objectives.clone(),
+            evaluation: record.evaluation.clone(),
+            rejected: None,
+            author: record.author.clone(),
+            created_at_ms: record.written_at_ms,
+            closed_at_ms: Some(record.closed_at_ms),
+            recorded: Some(recorded),
+        };
+        release.check()?;
+        Ok((release, event))
     }
 
     /// The first event of a new release.
@@ -239,7 +337,8 @@ impl Release {
                 self.decide_meet(*phase, *criterion, by)
             }
             (Command::CompletePhase, InProgress | Deploying) => self.decide_complete(),
-            (Command::AddChange { change }, Draft | Planned | InProgress | Deploying) => {
+            // What is only recorded is never over for those who record: its changes may come later.
+            (Command::AddChange { change }, _) if self.recorded.is_some() || self.is_open() => {
                 let known = self.changes.contains(change);
                 Ok(if known { Vec::new() } else { vec![Event::ChangeAdded { change: change.clone() }] })
             }
@@ -300,7 +399,7 @@ impl Release {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event, at_ms: Millis) {
         match event {
-            Event::Drafted { .. } => {}
+            Event::Drafted { .. } | Event::Recorded { .. } => {}
             Event::Planned => self.state = State::Planned,
             Event::Started => {
                 self.state = State::InProgress;
@@ -344,7 +443,17 @@ impl Release {
         }
     }
 
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Draft | State::Planned | State::InProgress | State::Deploying)
+    }
+
     fn forbids(&self, command: &str, remedy: &str) -> Refusal {
         Refusal::state_forbids(format!("release {}", self.id), &self.state.as_str().replace('_', " "), command, remedy)
     }
+}
+
+/// Milestones in order of time.
+pub fn in_order(mut milestones: Vec<Milestone>) -> Vec<Milestone> {
+    milestones.sort_by_key(|milestone| milestone.at_ms);
+    milestones
 }

@@ -7,12 +7,12 @@ use tidegate_api::view::{AuditVerified, BrokenEntry, TargetView, TokenView};
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::deployment::artifact::{Artifact, Format, Signature};
 use tidegate_domain::deployment::rollout::State;
-use tidegate_domain::estate::{AgentState, Attested, Drift, Target, TargetState, Verified};
+use tidegate_domain::estate::{AgentState, Attested, Drift, Target, TargetState};
 use tidegate_domain::event::{Noun, Stream};
 use tidegate_server::web::page::List;
 use tidegate_server::web::page::audit::{AuditAsked, AuditPage};
 use tidegate_server::web::page::calendar::{Asked, Calendar, Day, Panel, Span};
-use tidegate_server::web::page::environments::{Cell, Column, Matrix, Pending, Row};
+use tidegate_server::web::page::environments::{Cell, Column, Known, Matrix, Pending, Row};
 use tidegate_server::web::page::people::PeoplePage;
 use tidegate_server::web::page::targets::{TargetPage, TargetShown};
 
@@ -66,19 +66,14 @@ pub fn target() -> TargetPage {
 }
 
 fn cell(text: &str, ago_ms: i64) -> Cell {
-    let verified = Verified {
-        deployment: id("DEP-01k8t5"),
-        release: None,
-        version: version(text),
-        digest: digest(text),
-        at_ms: NOW - ago_ms,
-    };
-    Cell { verified: Some(verified), pending: None, drifted: Some(0) }
+    let digest = Some(digest(text));
+    let standing = Known { deployment: id("DEP-01k8t5"), version: version(text), digest, at_ms: NOW - ago_ms };
+    Cell { standing: Some(standing), pending: None, drifted: Some(0) }
 }
 
 pub fn matrix() -> Matrix {
     let columns = ["development", "staging", "production"].map(|it| Column { environment: environment(it), may_plan: true });
-    let blank = || Cell { verified: None, pending: None, drifted: None };
+    let blank = || Cell { standing: None, pending: None, drifted: None };
     let row = |component: &str, cells: Vec<Cell>| Row { application: name("ledger"), component: name(component), cells };
     let pending = Pending { deployment: id("DEP-01k8t5"), version: version("1.2"), state: State::Baking };
     Matrix {

@@ -8,8 +8,8 @@ use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Strictness};
 use tidegate_domain::change::{Change, Choice, Class, Content, Level, Outcome, State as ChangeState, Vote};
 use tidegate_domain::event::Noun;
-use tidegate_domain::measure::dora::Dora;
-use tidegate_domain::release::{Model, PhaseState, Release, State as ReleaseState};
+use tidegate_domain::measure::dora::{self, Dora};
+use tidegate_domain::release::{Milestone, Model, PhaseState, Release, State as ReleaseState};
 use tidegate_domain::{Code, Refusal};
 use tidegate_server::web::page::change::{ChangePage, ChangeShown, Planned};
 use tidegate_server::web::page::freezes::FreezesPage;
@@ -115,6 +115,10 @@ fn of_model(of: &str, called: &str, title: &str, state: ReleaseState) -> Release
         model: Model::Major.as_str().into(),
         state,
         phases: Model::Major.phases(),
+        milestones: vec![
+            Milestone { title: "Feature freeze".into(), at_ms: NOW - 3 * DAY, text: "Nothing new after this day.".into() },
+            Milestone { title: "Release candidate".into(), at_ms: NOW + 4 * DAY, text: String::new() },
+        ],
         versions: BTreeMap::from([(name("ledger"), version(called)), (name("ledger-web"), version("2.4"))]),
         changes: vec![id("CHG-01k8q3"), id("CHG-01k8q4")],
         ready_by_ms: Some(NOW + 9 * DAY),
@@ -125,6 +129,7 @@ fn of_model(of: &str, called: &str, title: &str, state: ReleaseState) -> Release
         author: name("alice"),
         created_at_ms: NOW - 19 * DAY,
         closed_at_ms: None,
+        recorded: None,
     }
 }
 
@@ -190,6 +195,7 @@ fn freeze(of: &str, called: &str, from_ms: i64, until_ms: i64) -> Freeze {
         reason: "The busiest week of the year; nobody wants a surprise.".into(),
         environments: vec![name("production")],
         applications: Vec::new(),
+        components: Vec::new(),
         from_ms,
         until_ms,
         zone: "Europe/Berlin".into(),
@@ -288,13 +294,15 @@ pub fn today() -> Today {
             change_fail_rate: Some(0.083),
             deployment_rework_rate: None,
             deployments: 42,
+            ..dora::figures(&[], 0)
         },
         dora_days: 30,
     }
 }
 
 pub fn today_empty() -> Today {
-    let dora = serde_json::from_value(json!({"deployments": 0})).expect("no figures");
+    let dora = serde_json::from_value(json!({"deployments": 0, "left_out_approximate": 0, "left_out_negative": 0, "weeks": []}))
+        .expect("no figures");
     Today {
         environments: Vec::new(),
         waiting: Vec::new(),

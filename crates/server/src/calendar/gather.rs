@@ -19,12 +19,15 @@ use crate::deployment::view;
 use crate::list;
 use crate::pages::Visit;
 use crate::problem::No;
-use crate::web::page::calendar::{Asked, Calendar, Day, Panel, Span};
+use crate::web::page::ReleaseLink;
+use crate::web::page::calendar::{Asked, Calendar, Dated, Day, Panel, Span};
 
 /// Releases and freezes that one span shows; more are found by their lists.
 const SHOWN_MAX: u32 = 500;
 /// Deployments and changes of one day that its panel lists.
 const LISTED_MAX: u32 = 100;
+/// How long after it is to be ready a release may still have milestones that a calendar finds.
+const AFTER_READY_MS: Millis = 92 * 86_400_000;
 /// The step in which days are counted, from the midnight at which the span begins: no step reaches over another midnight where
 /// clocks are set by whole hours. Where they are set by half an hour, twice a year, half an hour is counted with the day before.
 const STEP_MS: Millis = 3_600_000;
@@ -81,6 +84,10 @@ pub async fn calendar(app: &App, visit: &Visit, query: CalendarQuery) -> Result<
         let at_ms = release.ready_by_ms.unwrap_or(release.created_at_ms);
         days.entry(date_of(at_ms, &zone)).or_default().releases.push(release);
     }
+    milestones(app, visit, &asked, (start_ms(first, &zone), start_ms(after, &zone)), |at_ms, dated| {
+        days.entry(date_of(at_ms, &zone)).or_default().milestones.push(dated);
+    })
+    .await?;
     let panel = match open {
         Some(day) => Some(panel(app, visit, (&asked, day), &zone).await?),
         None => None,
@@ -88,6 +95,29 @@ pub async fn calendar(app: &App, visit: &Visit, query: CalendarQuery) -> Result<
     let freezes = freezes(app, visit, &asked, (start_ms(first, &zone), start_ms(after, &zone))).await?;
     mark_frozen(&mut days, &freezes, (first, after), &zone);
     Ok(Calendar { asked, today, days, freezes, panel, zone: app.settings.zone.clone() })
+}
+
+/// The milestones in a span. A release's milestones are taken to lie before the day by which it is to be ready, or the last of
+/// them to lie no more than a quarter after it.
+async fn milestones(
+    app: &App,
+    visit: &Visit,
+    asked: &Asked,
+    (from_ms, until_ms): (Millis, Millis),
+    mut found: impl FnMut(Millis, Dated),
+) -> Result<(), No> {
+    let filter = Filter {
+        applications: asked.application.iter().cloned().collect(),
+        from_ms: Some(from_ms - AFTER_READY_MS),
+        ..Filter::default()
+    };
+    for release in listed::<Release>(app, visit, &filter).await? {
+        let link = ReleaseLink { id: release.id, application: release.application, version: release.version };
+        for milestone in release.milestones.into_iter().filter(|it| (from_ms..until_ms).contains(&it.at_ms)) {
+            found(milestone.at_ms, Dated { release: link.clone(), milestone });
+        }
+    }
+    Ok(())
 }
 
 fn filter(asked: &Asked, (from_ms, until_ms): (Millis, Millis)) -> Filter {

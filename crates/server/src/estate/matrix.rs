@@ -15,7 +15,7 @@ use crate::access::Caller;
 use crate::app::App;
 use crate::list;
 use crate::problem::No;
-use crate::web::page::environments::{Cell, Column, Matrix, Pending, Row};
+use crate::web::page::environments::{Cell, Column, Known, Matrix, Pending, Row};
 
 /// Components and places that one matrix shows; more cannot be looked over.
 const ROWS_MAX: u32 = 2_000;
@@ -81,9 +81,8 @@ pub async fn gather(app: &App, caller: &Caller, query: MatrixQuery) -> Result<Ma
         let cells = environments.iter().map(|environment| {
             let place = (environment.name.clone(), component.name.clone());
             let slot = slots.get(&Slot::id(&environment.name, &component.application));
-            let verified =
-                slot.and_then(|slot| slot.verified.get(&component.name)).and_then(|versions| versions.first()).cloned();
-            Cell { verified, pending: pending.remove(&place), drifted: drift.as_ref().and_then(|it| it.get(&place)).copied() }
+            let standing = slot.and_then(|slot| slot.standing(&component.name)).map(Known::of);
+            Cell { standing, pending: pending.remove(&place), drifted: drift.as_ref().and_then(|it| it.get(&place)).copied() }
         });
         rows.push(Row { cells: cells.collect(), application: component.application.clone(), component: component.name });
     }

@@ -136,6 +136,18 @@ pub async fn there(app: &App, applications: &[&Name], environments: &[Name]) -> 
     Ok(())
 }
 
+/// Refuses what names a component that is not there.
+///
+/// # Errors
+///
+/// [`Code::NotFound`].
+pub async fn components_there(app: &App, components: &[Name]) -> Result<(), No> {
+    let ids: Vec<String> = components.iter().map(ToString::to_string).collect();
+    let found = app.store.load_many::<Component>(&ids).await?;
+    let missing = components.iter().find(|name| !found.iter().any(|it| it.value.name == **name));
+    missing.map_or(Ok(()), |name| Err(Refusal::not_found(Noun::Component.as_str(), name).into()))
+}
+
 async fn exists(app: &App, noun: Noun, name: &Name) -> Result<bool, No> {
     Ok(match noun {
         Noun::Application => app.store.load::<Application>(name.as_str()).await?.is_some(),

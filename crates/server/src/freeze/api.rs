@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidegate_api::request::{DeclareFreeze, ListQuery, Nothing, RequestException, RuleException, WithReason};
-use tidegate_api::view::{Page, Versioned};
+use tidegate_api::view::{FreezePassages, Page, Versioned};
 use tidegate_domain::access::Permission;
 use tidegate_domain::calendar::Freeze;
 
@@ -22,6 +22,7 @@ pub fn routes() -> Vec<Route> {
         post("/freezes", ManageFreeze, "Declare a freeze", declare),
         get("/freezes", Read, "List freezes", freezes),
         get("/freezes/{id}", Read, "Show a freeze", freeze),
+        get("/freezes/{id}/deployments", Read, "List what began while a freeze was in force, and how it could", passages),
         post("/freezes/{id}/lift", ManageFreeze, "End a freeze early", lift),
         post("/freezes/{id}/exceptions", Deploy, "Ask to let one deployment through", request),
         post("/freezes/{id}/exceptions/{exception}/rule", Permission::RuleException, "Decide on an exception", rule),
@@ -34,6 +35,11 @@ async fn declare(app: Arc<App>, act: Act, input: Input<DeclareFreeze>) -> Answer
 
 async fn freezes(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page<Versioned<Freeze>>, No> {
     list::page(&app, &act.caller, &input.body).await
+}
+
+async fn passages(app: Arc<App>, act: Act, input: Input<Nothing>) -> Result<FreezePassages, No> {
+    let found = list::one::<Freeze>(&app, &act.caller, input.id("id")?.as_str()).await?;
+    super::passages::of(&app, &act.caller, &found.value).await
 }
 
 async fn freeze(app: Arc<App>, act: Act, input: Input<Nothing>) -> Answer {

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use maud::Markup;
 use serde::Deserialize;
 use tidegate_api::request::{DeclareFreeze, RequestException, RuleException, WithReason};
+use tidegate_api::view::DeploymentView;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Running, Strictness};
 use tidegate_domain::change::Choice;
@@ -16,14 +17,14 @@ use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::{Code, Id, Millis, Name, Refusal, limits};
 use tidegate_store::{Filter, Order, PageRequest, Stored};
 
-use super::service;
+use super::{passages, service};
 use crate::app::App;
 use crate::deployment::view;
 use crate::list;
 use crate::pages::form::Form;
 use crate::pages::{Visit, back, no_page};
 use crate::problem::No;
-use crate::web::page::freezes::{self, FreezesPage};
+use crate::web::page::freezes::{self, FreezesPage, OneFreeze};
 
 type Shared = State<Arc<App>>;
 
@@ -31,6 +32,7 @@ type Shared = State<Arc<App>>;
 pub fn router() -> Router<Arc<App>> {
     Router::new()
         .route("/freezes", get(all).post(declare))
+        .route("/freezes/{id}", get(one))
         .route("/freezes/{id}/lift", post(lift))
         .route("/freezes/{id}/exceptions", post(ask))
         .route("/freezes/{id}/exceptions/{exception}/rule", post(rule))
@@ -43,16 +45,32 @@ async fn all(State(app): Shared, visit: Visit) -> Response {
 async fn shown(app: &App, visit: &Visit) -> Result<Markup, No> {
     let request = PageRequest { order: Order::NewestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
     let found = app.store.list::<Freeze>(&Filter::default(), &request).await?.rows;
+    let person = &visit.caller.person;
+    let view = FreezesPage {
+        freezes: found.into_iter().map(|row| row.value).filter(|freeze| list::may_see(person, freeze)).collect(),
+        deployments: waiting(app, visit).await?,
+    };
+    Ok(freezes::freezes(&visit.chrome, &view))
+}
+
+/// Deployments that are not over, for which an exception could be asked.
+async fn waiting(app: &App, visit: &Visit) -> Result<Vec<DeploymentView>, No> {
+    let request = PageRequest { order: Order::NewestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
     let waiting = ["planned", "awaiting_approval", "scheduled", "queued", "paused"].map(str::to_owned).to_vec();
     let filter = Filter { states: waiting, ..Filter::default() };
     let deployments = app.store.list::<Deployment>(&filter, &request).await?.rows;
     let person = &visit.caller.person;
     let deployments = deployments.iter().map(|row| &row.value).filter(|it| list::may_see(person, *it));
-    let view = FreezesPage {
-        freezes: found.into_iter().map(|row| row.value).filter(|freeze| list::may_see(person, freeze)).collect(),
-        deployments: deployments.map(view::without_reasons).collect(),
+    Ok(deployments.map(view::without_reasons).collect())
+}
+
+async fn one(State(app): Shared, visit: Visit, Path(id): Path<String>) -> Response {
+    let shown = async {
+        let freeze = list::one::<Freeze>(&app, &visit.caller, &id).await?.value;
+        let passages = passages::of(&app, &visit.caller, &freeze).await?;
+        Ok(freezes::one(&visit.chrome, &OneFreeze { deployments: waiting(&app, &visit).await?, freeze, passages }))
     };
-    Ok(freezes::freezes(&visit.chrome, &view))
+    visit.show(shown.await)
 }
 
 /// The form of a new freeze: instants as the browser writes them, in a zone of their own.
@@ -68,6 +86,8 @@ struct Declaration {
     #[serde(default)]
     applications: String,
     #[serde(default)]
+    components: String,
+    #[serde(default)]
     from: String,
     #[serde(default)]
     until: String,
@@ -82,6 +102,7 @@ impl Declaration {
         Ok(DeclareFreeze {
             environments: names(&self.environments)?,
             applications: names(&self.applications)?,
+            components: names(&self.components)?,
             from_ms: instant("from", &self.from, &self.zone)?,
             until_ms: instant("until", &self.until, &self.zone)?,
             name: self.name,

@@ -7,7 +7,7 @@ use tidegate_domain::calendar::freeze::{Controlled, Event, Exception, ExceptionS
 use tidegate_domain::change::Choice;
 use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::estate::Environment;
-use tidegate_domain::{Code, Id, Millis, Name, Refusal};
+use tidegate_domain::{Code, Id, Millis, Name, Refusal, limits};
 use tidegate_store::{Filter, Order, PageRequest, Stored};
 
 use crate::app::App;
@@ -26,6 +26,7 @@ pub async fn declare(app: &App, act: &Act, request: &DeclareFreeze) -> Result<St
     require(act, Permission::ManageFreeze, &request.environments, &request.applications)?;
     // A freeze of what is not there would stop nothing, and nobody would notice before it should have.
     estate::there(app, &request.applications.iter().collect::<Vec<_>>(), &request.environments).await?;
+    estate::components_there(app, &request.components).await?;
     if jiff::tz::TimeZone::get(&request.zone).is_err() {
         let what = format!("\"{}\" is not a time zone", tidegate_domain::ids::clip(&request.zone));
         return Err(Refusal::new(Code::OutOfRange, what, "use an IANA name such as Europe/Vienna or UTC").at("zone").into());
@@ -36,6 +37,7 @@ pub async fn declare(app: &App, act: &Act, request: &DeclareFreeze) -> Result<St
         reason: request.reason.clone(),
         environments: request.environments.clone(),
         applications: request.applications.clone(),
+        components: request.components.clone(),
         from_ms: request.from_ms,
         until_ms: request.until_ms,
         zone: request.zone.clone(),
@@ -52,6 +54,7 @@ pub async fn declare(app: &App, act: &Act, request: &DeclareFreeze) -> Result<St
 fn bounded(request: &DeclareFreeze) -> Result<(), Refusal> {
     bounds::at_most("environments", request.environments.len(), bounds::PLACES_MAX)?;
     bounds::at_most("applications", request.applications.len(), bounds::PLACES_MAX)?;
+    bounds::at_most("components", request.components.len(), limits::COMPONENTS_MAX)?;
     bounds::instant("from_ms", request.from_ms)?;
     bounds::instant("until_ms", request.until_ms)?;
     bounds::weight("freeze", request)
@@ -81,7 +84,7 @@ pub async fn request_exception(app: &App, act: &Act, id: &Id, request: &RequestE
     let exception = secret::id("EXC", app.now_ms());
     edit(app, act, id, |freeze, now_ms| {
         bounds::at_most("exceptions", freeze.exceptions.len() + 1, bounds::EXCEPTIONS_MAX)?;
-        if !freeze.covers(&deployment.application, &deployment.environment, controlled) {
+        if !freeze.covers(&deployment.application, deployment.versions.keys(), (&deployment.environment, controlled)) {
             let what = format!("freeze {} does not stop {}", freeze.id, deployment.id);
             return Err(Refusal::new(Code::NothingToDo, what, "it needs no exception").into());
         }

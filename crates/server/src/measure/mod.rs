@@ -1,4 +1,5 @@
 //! Figures from what happened.
 
 pub mod api;
+pub mod pages;
 pub mod service;

@@ -25,7 +25,7 @@ use crate::problem::No;
 use crate::web::assets;
 use crate::web::layout::Chrome;
 use crate::web::page::{login, message};
-use crate::{access, artifact, audit, calendar, change, deployment, estate, freeze, release, today};
+use crate::{access, artifact, audit, calendar, change, deployment, estate, freeze, measure, release, today};
 
 /// Entries of a history on one page.
 const HISTORY: u32 = 200;
@@ -42,6 +42,7 @@ pub fn router() -> Router<Arc<App>> {
         .merge(estate::pages::router())
         .merge(artifact::pages::router())
         .merge(audit::pages::router())
+        .merge(measure::pages::router())
         .merge(access::pages::router())
         .route("/assets/{name}", get(asset))
         .route("/docs/errors/{code}", get(error_page))

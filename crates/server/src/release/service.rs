@@ -5,7 +5,7 @@ use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::Change;
 use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::estate::{Application, Component};
-use tidegate_domain::release::{Command, Event, Release, State};
+use tidegate_domain::release::{self, Command, Event, Release, State};
 use tidegate_domain::{Code, Id, Millis, Refusal, limits};
 use tidegate_store::{Stored, StreamChange};
 
@@ -43,6 +43,7 @@ pub async fn write(app: &App, act: &Act, request: &WriteRelease) -> Result<Store
         model: request.model.as_str().to_owned(),
         state: State::Draft,
         phases: request.model.phases(),
+        milestones: release::in_order(request.milestones.clone()),
         versions: request.versions.clone(),
         changes: Vec::new(),
         ready_by_ms: request.ready_by_ms,
@@ -53,6 +54,7 @@ pub async fn write(app: &App, act: &Act, request: &WriteRelease) -> Result<Store
         author: act.caller.person.name.clone(),
         created_at_ms: now_ms,
         closed_at_ms: None,
+        recorded: None,
     };
     release.check()?;
     let drafted = release.drafted();
@@ -63,6 +65,7 @@ fn bounded(request: &WriteRelease) -> Result<(), Refusal> {
     bounds::at_most("versions", request.versions.len(), limits::COMPONENTS_MAX)?;
     bounds::at_most("objectives", request.objectives.len(), bounds::OBJECTIVES_MAX)?;
     request.ready_by_ms.map_or(Ok(()), |at_ms| bounds::instant("ready_by_ms", at_ms))?;
+    request.milestones.iter().try_for_each(|milestone| bounds::instant("milestones", milestone.at_ms))?;
     bounds::weight("release", request)
 }
 

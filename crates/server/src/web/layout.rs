@@ -65,13 +65,15 @@ pub enum Section {
     Freezes,
     /// `/audit`
     Audit,
+    /// `/insights`
+    Insights,
     /// `/people`
     People,
     /// None of them.
     Other,
 }
 
-const NAVIGATION: [(Section, &str, &str); 11] = [
+const NAVIGATION: [(Section, &str, &str); 12] = [
     (Section::Today, "/", "Today"),
     (Section::Calendar, "/calendar", "Calendar"),
     (Section::Releases, "/releases", "Releases"),
@@ -79,6 +81,7 @@ const NAVIGATION: [(Section, &str, &str); 11] = [
     (Section::Changes, "/changes", "Changes"),
     (Section::Freezes, "/freezes", "Freezes"),
     (Section::Environments, "/environments", "Environments"),
+    (Section::Insights, "/insights", "Insights"),
     (Section::Targets, "/targets", "Targets"),
     (Section::Artifacts, "/artifacts", "Artifacts"),
     (Section::Audit, "/audit", "Audit"),

@@ -23,7 +23,7 @@ impl Deployment {
 
     fn change(&mut self, event: &Event, at_ms: Millis) {
         match event {
-            Event::Planned { .. } => {}
+            Event::Planned { .. } | Event::Recorded { .. } => {}
             Event::ChangeAttached { change } => self.change = Some(change.clone()),
             Event::StartRequested { not_before_ms, .. } => {
                 self.not_before_ms = *not_before_ms;

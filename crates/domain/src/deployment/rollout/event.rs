@@ -9,6 +9,7 @@ use crate::Millis;
 use crate::deployment::order::{AttemptId, StepReport};
 use crate::gate::{Counters, Measurement, Status};
 use crate::ids::{Digest, Id, Name, Version};
+use crate::record::DeploymentRecord;
 
 /// An order given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +91,8 @@ pub enum Event {
     Failed { reason: String },
     /// It was stopped.
     Cancelled { by: String },
+    /// It was carried out elsewhere.
+    Recorded { source: String, record: Box<DeploymentRecord> },
 }
 
 impl Event {
@@ -155,6 +158,7 @@ impl Event {
             Event::Succeeded { .. } => "succeeded".into(),
             Event::Failed { reason } => format!("failed: {reason}"),
             Event::Cancelled { by } => format!("cancelled by {by}"),
+            Event::Recorded { source, record } => format!("recorded as carried out in {source} ({})", record.reference),
         }
     }
 
@@ -189,7 +193,8 @@ impl Event {
             | Event::FallbackFailed { .. }
             | Event::Succeeded { .. }
             | Event::Failed { .. }
-            | Event::Cancelled { .. } => Vec::new(),
+            | Event::Cancelled { .. }
+            | Event::Recorded { .. } => Vec::new(),
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::deployment::plan::{Plan, Purpose};
 use crate::event::Actor;
 use crate::gate::{Counted, Gate, Measurement, WaitingOn};
 use crate::ids::{Digest, Id, Name, Version};
+use crate::record::{DeploymentRecord, Ending, Recorded};
+use crate::refusal::Refusal;
 
 pub use advance::{Evidence, FreezeInForce, Next, Waiting};
 pub use decide::{Answer, Command};
@@ -390,6 +392,9 @@ pub struct Deployment {
     pub decided_by: Vec<String>,
     /// How many targets are in which state.
     pub counts: BTreeMap<TargetState, u32>,
+    /// That it was carried out elsewhere, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recorded: Option<Recorded>,
     /// Its targets; stored in rows of their own.
     #[serde(skip)]
     pub targets: BTreeMap<Name, TargetProgress>,
@@ -500,9 +505,46 @@ impl Deployment {
             fallback: None,
             waiting: None,
             decided_by: Vec::new(),
+            recorded: None,
             counts: BTreeMap::from([(TargetState::Pending, targets.len() as u32)]).into_iter().filter(|(_, n)| *n > 0).collect(),
             targets,
         }
+    }
+
+    /// A deployment that was carried out elsewhere and has ended. Its plan orders nothing; see [`Plan::of_record`].
+    ///
+    /// # Errors
+    ///
+    /// What [`DeploymentRecord::check`] refuses, at the field.
+    pub fn recorded(
+        id: Id,
+        record: &DeploymentRecord,
+        (change, release): (Option<Id>, Option<Id>),
+        recorded: Recorded,
+    ) -> Result<(Deployment, Plan, Event), Refusal> {
+        record.check(recorded.at_ms)?;
+        let plan = Plan::of_record(record.application.clone(), record.environment.clone());
+        let requested_by = Actor::Person(recorded.by.clone());
+        let birth = Birth { id, plan: &plan, digest: plan.digest(), release, change, requested_by, takes_back: None };
+        let mut deployment = Deployment::new(birth, record.started_at_ms);
+        let event = Event::Recorded { source: recorded.source.clone(), record: Box::new(record.clone()) };
+        deployment.versions.clone_from(&record.versions);
+        deployment.state = match record.outcome {
+            Ending::Succeeded => State::Succeeded,
+            Ending::Failed => State::Failed,
+            Ending::FellBack => State::FellBack,
+            Ending::Cancelled => State::Cancelled,
+        };
+        deployment.started_at_ms = Some(record.started_at_ms);
+        deployment.ended_at_ms = Some(record.ended_at_ms);
+        if matches!(record.outcome, Ending::Failed | Ending::FellBack) {
+            let reason = if record.reason.is_empty() { "recorded without a reason".to_owned() } else { record.reason.clone() };
+            let then = if record.outcome == Ending::FellBack { Then::FallBack } else { Then::Fail };
+            let at_ms = record.failed_at_ms.unwrap_or(record.ended_at_ms);
+            deployment.failure = Some(Failure { reason, by: None, then, at_ms });
+        }
+        deployment.recorded = Some(recorded);
+        Ok((deployment, plan, event))
     }
 
     /// How many targets are in a state.

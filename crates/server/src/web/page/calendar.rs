@@ -9,9 +9,9 @@ use tidegate_api::view::DeploymentView;
 use tidegate_domain::Name;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::change::Change;
-use tidegate_domain::release::Release;
+use tidegate_domain::release::{Milestone, Release};
 
-use super::{changes, deployments};
+use super::{ReleaseLink, changes, deployments};
 use crate::web::bar::{counted, number};
 use crate::web::layout::{Chrome, Section, live, page, section};
 use crate::web::state::{self, Look, Tone, glyph};
@@ -50,8 +50,19 @@ pub struct Day {
     pub changes: u64,
     /// Releases that are to be ready, or were written without such a day.
     pub releases: Vec<Release>,
+    /// Dated points of releases.
+    pub milestones: Vec<Dated>,
     /// The freezes that touch it, by their place in the calendar's list.
     pub freezes: Vec<usize>,
+}
+
+/// A dated point of a release.
+#[derive(Debug, Clone)]
+pub struct Dated {
+    /// The release.
+    pub release: ReleaseLink,
+    /// The point.
+    pub milestone: Milestone,
 }
 
 /// A day in full.
@@ -221,6 +232,7 @@ fn cell(view: &Calendar, date: Date, (inside, compact): (bool, bool)) -> Markup 
                 a.date href=(view.asked.link(date, view.asked.span, Some(date))) aria-label=(spoken(view, date, day)) aria-current=[(date == view.today).then_some("date")] { (date.day()) }
                 (frozen(view, date, day, compact))
                 (releases(day, compact))
+                (milestones(day, compact))
                 (ticks(day))
             }
         }
@@ -232,6 +244,9 @@ fn spoken(view: &Calendar, date: Date, day: &Day) -> String {
     let mut said = vec![date.strftime("%A, %-d %B").to_string()];
     said.extend(day.freezes.iter().filter_map(|index| view.freezes.get(*index)).map(|it| format!("frozen by {}", it.name)));
     said.extend(day.releases.iter().map(|release| format!("{} {} is to be ready", release.application, release.version)));
+    said.extend(
+        day.milestones.iter().map(|it| format!("{} {}: {}", it.release.application, it.release.version, it.milestone.title)),
+    );
     let deployments: u64 = day.deployments.values().sum();
     said.extend((deployments > 0).then(|| counted(deployments, "deployment")));
     said.extend((day.changes > 0).then(|| counted(day.changes, "change")));
@@ -261,6 +276,22 @@ fn releases(day: &Day, compact: bool) -> Markup {
                 a.entry.release href={ "/releases/" (release.id) } title=(release.title) { (glyph("diamond")) (release.application) " " (release.version) }
             }
             @if day.releases.len() > RELEASES_MAX { span.small.muted { "+" (day.releases.len() - RELEASES_MAX) " releases" } }
+        }
+    }
+}
+
+/// Milestones of one day that stand in its cell.
+const MILESTONES_MAX: usize = 3;
+
+fn milestones(day: &Day, compact: bool) -> Markup {
+    html! {
+        @if compact {
+            @if !day.milestones.is_empty() { span.tick { (glyph("half")) span.hidden { (counted(day.milestones.len() as u64, "milestone")) } } }
+        } @else {
+            @for dated in day.milestones.iter().take(MILESTONES_MAX) {
+                a.entry.milestone href={ "/releases/" (dated.release.id) } title={ (dated.release.application) " " (dated.release.version) ": " (dated.milestone.title) } { (glyph("half")) (dated.milestone.title) }
+            }
+            @if day.milestones.len() > MILESTONES_MAX { span.small.muted { "+" (day.milestones.len() - MILESTONES_MAX) " milestones" } }
         }
     }
 }
@@ -300,6 +331,7 @@ fn legend(view: &Calendar) -> Markup {
         p.legend.small.muted {
             @for look in [GONE_WELL, GONE_BADLY, GONE_BACK, AHEAD, CHANGES] { span { (look.badge()) } }
             span { (glyph("diamond")) " release to be ready" }
+            span { (glyph("half")) " milestone" }
             span { (glyph("freeze")) " frozen" }
             span { "days in " (view.zone) }
         }
@@ -311,7 +343,7 @@ fn day_panel(chrome: &Chrome, view: &Calendar, panel: &Panel) -> Markup {
     let day = view.days.get(&panel.day);
     let nothing = panel.deployments.is_empty()
         && panel.changes.is_empty()
-        && day.is_none_or(|day| day.releases.is_empty() && day.freezes.is_empty());
+        && day.is_none_or(|day| day.releases.is_empty() && day.freezes.is_empty() && day.milestones.is_empty());
     let inner = html! {
         @if nothing { (empty("Nothing is on this day. Plan a deployment for it:", &["tidegate deploy APPLICATION ENVIRONMENT --version COMPONENT=VERSION --at TIME"])) }
         @if let Some(day) = day {
@@ -322,6 +354,9 @@ fn day_panel(chrome: &Chrome, view: &Calendar, panel: &Panel) -> Markup {
                 @for release in &day.releases {
                     li { (state::release(release.state).badge()) a.grow href={ "/releases/" (release.id) } { (release.application) " " (release.version) " " span.muted { (release.title) } }
                         @if let Some(at_ms) = release.ready_by_ms { span.small { "ready by " (clock.in_zone(&release.zone).at(at_ms)) } } }
+                }
+                @for dated in &day.milestones {
+                    li { (glyph("half")) div.grow { (dated.milestone.title) " " span.muted { (dated.milestone.text) } } (dated.release.link()) span.small { (clock.at(dated.milestone.at_ms)) } }
                 }
             }
         }

@@ -11,7 +11,7 @@ use tidegate_domain::{Digest, Id, Name};
 use super::deployments::rows;
 use super::history::history;
 use super::plan::{digest, plan};
-use super::{ReleaseLink, sentence};
+use super::{ReleaseLink, recorded, sentence};
 use crate::web::bar::counted;
 use crate::web::form::{Act, Need, Weight, hidden, reason, reason_for_a_no, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
@@ -112,6 +112,7 @@ pub fn panel(chrome: &Chrome, shown: &ChangeShown, heading: Heading) -> Markup {
                 Heading::Page => h1 { (title) },
                 Heading::Part => h3 { a href={ "/changes/" (change.id) } { (change.id) } " " (title) },
             }
+            (recorded::note(change.recorded.as_ref(), &clock))
             (facts(shown, &clock))
             @if !change.content.description.is_empty() { p.prose { (change.content.description) } }
             div.columns {

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 use tidegate_domain::deployment::rollout::State;
-use tidegate_domain::estate::{Environment, Verified};
-use tidegate_domain::{Id, Name, Version};
+use tidegate_domain::estate::{Environment, Standing};
+use tidegate_domain::{Digest, Id, Millis, Name, Version};
 
 use crate::web::bar::counted;
 use crate::web::form::{Act, Weight, value};
@@ -54,12 +54,36 @@ pub struct Row {
 /// A component in an environment.
 #[derive(Debug, Clone)]
 pub struct Cell {
-    /// What was last verified there.
-    pub verified: Option<Verified>,
+    /// What stands there, as far as is known.
+    pub standing: Option<Known>,
     /// What is planned or at work there.
     pub pending: Option<Pending>,
     /// Targets that differ from it.
     pub drifted: Option<u64>,
+}
+
+/// A version that stands somewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// By which deployment.
+    pub deployment: Id,
+    /// Which version.
+    pub version: Version,
+    /// Its bytes, if Tidegate verified them; none of what is only recorded.
+    pub digest: Option<Digest>,
+    /// Since when.
+    pub at_ms: Millis,
+}
+
+impl Known {
+    /// What stands in a slot.
+    pub fn of(standing: Standing<'_>) -> Known {
+        let digest = match standing {
+            Standing::Verified(verified) => Some(verified.digest.clone()),
+            Standing::Recorded(_) => None,
+        };
+        Known { deployment: standing.deployment().clone(), version: standing.version().clone(), digest, at_ms: standing.at_ms() }
+    }
 }
 
 /// What is planned or at work.
@@ -137,10 +161,10 @@ fn matrix(chrome: &Chrome, view: &Matrix, clock: &Clock) -> Markup {
 
 fn shown(chrome: &Chrome, view: &Matrix, (row, index): (&Row, usize), cell: &Cell, clock: &Clock) -> Markup {
     html! {
-        @match &cell.verified {
-            Some(verified) => {
-                a.version href={ "/deployments/" (verified.deployment) } { (verified.version) } " "
-                span.muted.small { (clock.age(verified.at_ms)) }
+        @match &cell.standing {
+            Some(known) => {
+                a.version href={ "/deployments/" (known.deployment) } { (known.version) } " "
+                span.muted.small { (clock.age(known.at_ms)) @if known.digest.is_none() { ", recorded" } }
             }
             None => (none()),
         }
@@ -150,7 +174,7 @@ fn shown(chrome: &Chrome, view: &Matrix, (row, index): (&Row, usize), cell: &Cel
         @if let Some(count) = cell.drifted.filter(|count| *count > 0) {
             a.block.small.warn href={ "/targets?environment=" (percent(view.columns[index].environment.name.as_str())) } { (DRIFT.mark()) " " (counted(count, "target")) " drifted" }
         }
-        @if let Some(verified) = &cell.verified { (promote(chrome, view, (row, index), &verified.version)) }
+        @if let Some(known) = cell.standing.as_ref().filter(|known| known.digest.is_some()) { (promote(chrome, view, (row, index), &known.version)) }
     }
 }
 
@@ -160,7 +184,7 @@ const DIFFERS: Look = Look { glyph: "half", word: "differs", tone: Tone::Busy };
 
 /// The form that plans the cell's version for an environment further on, where it is not verified yet.
 fn promote(chrome: &Chrome, view: &Matrix, (row, index): (&Row, usize), version: &Version) -> Markup {
-    let has_it = |at: usize| row.cells[at].verified.as_ref().is_some_and(|verified| verified.version == *version);
+    let has_it = |at: usize| row.cells[at].standing.as_ref().is_some_and(|known| known.version == *version);
     let further: Vec<&Name> = (index + 1..view.columns.len())
         .filter(|at| view.columns[*at].may_plan && !has_it(*at))
         .map(|at| &view.columns[at].environment.name)
@@ -192,7 +216,7 @@ fn compared(view: &Matrix, (from, to): (&Name, &Name), clock: &Clock) -> Markup 
     let (Some(a), Some(b)) = (at(from), at(to)) else {
         return empty("One of the two environments is not there, or not yours to see.", &[]);
     };
-    let version = |cell: &Cell| cell.verified.as_ref().map(|verified| (verified.version.clone(), verified.digest.clone()));
+    let version = |cell: &Cell| cell.standing.as_ref().map(|known| (known.version.clone(), known.digest.clone()));
     let same = |row: &Row| version(&row.cells[a]) == version(&row.cells[b]);
     let mut rows: Vec<&Row> = view.rows.iter().collect();
     rows.sort_by_key(|row| same(row));
@@ -204,7 +228,7 @@ fn compared(view: &Matrix, (from, to): (&Name, &Name), clock: &Clock) -> Markup 
                 tr {
                     th scope="row" { (row.component) }
                     @for index in [a, b] { td data-head=(view.columns[index].environment.name) {
-                        @match &row.cells[index].verified {
+                        @match &row.cells[index].standing {
                             Some(it) => { span.version { (it.version) } " " span.muted.small { (clock.age(it.at_ms)) } }
                             None => (none()),
                         }
@@ -217,8 +241,11 @@ fn compared(view: &Matrix, (from, to): (&Name, &Name), clock: &Clock) -> Markup 
 }
 
 fn difference(row: &Row, (a, b): (usize, usize), (from, to): (&Name, &Name)) -> String {
-    match (&row.cells[a].verified, &row.cells[b].verified) {
-        (Some(left), Some(right)) if left.version == right.version => "other bytes under the same version".into(),
+    match (&row.cells[a].standing, &row.cells[b].standing) {
+        (Some(left), Some(right)) if left.version == right.version && left.digest.is_some() && right.digest.is_some() => {
+            "other bytes under the same version".into()
+        }
+        (Some(left), Some(right)) if left.version == right.version => "the bytes of a record are not known".into(),
         (Some(left), Some(right)) => format!("{} → {}", right.version, left.version),
         (Some(_), None) => format!("only in {from}"),
         (None, Some(_)) => format!("only in {to}"),

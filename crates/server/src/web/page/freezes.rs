@@ -1,17 +1,18 @@
 //! Freezes: the list, declaring one, and the ways in.
 
 use maud::{Markup, html};
-use tidegate_api::view::DeploymentView;
+use tidegate_api::view::{DeploymentView, FreezePassages, PassageView};
 use tidegate_domain::Name;
 use tidegate_domain::access::Permission;
 use tidegate_domain::calendar::Freeze;
-use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Strictness};
+use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Passage, Running, Strictness};
 
+use crate::web::bar::counted;
 use crate::web::form::{Act, Need, Weight, choice, hidden, instant, reason, reason_for_a_no, text, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
 use crate::web::refusal::not_offered;
 use crate::web::state::{self, Look, Tone};
-use crate::web::table::empty;
+use crate::web::table::{empty, table};
 use crate::web::time::Clock;
 
 /// What the page shows.
@@ -19,6 +20,17 @@ use crate::web::time::Clock;
 pub struct FreezesPage {
     /// Every freeze, newest first.
     pub freezes: Vec<Freeze>,
+    /// Deployments that are not over, for which an exception could be asked.
+    pub deployments: Vec<DeploymentView>,
+}
+
+/// What the page of one freeze shows.
+#[derive(Debug, Clone)]
+pub struct OneFreeze {
+    /// The freeze.
+    pub freeze: Freeze,
+    /// What came through it.
+    pub passages: FreezePassages,
     /// Deployments that are not over, for which an exception could be asked.
     pub deployments: Vec<DeploymentView>,
 }
@@ -38,14 +50,59 @@ pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
             @if open.is_empty() {
                 (empty("No freeze is in force or planned. Declare one above, or:", &[COMMAND]))
             }
-            @if !open.is_empty() { (section("In force and planned", &html! { @for freeze in open { (panel(chrome, view, freeze)) } })) }
+            @if !open.is_empty() { (section("In force and planned", &html! { @for freeze in open { (panel(chrome, &view.deployments, freeze)) } })) }
         }))
         @if !over.is_empty() {
-            (live("over", &section("Over", &html! { @for freeze in over { (panel(chrome, view, freeze)) } })))
+            (live("over", &section("Over", &html! { @for freeze in over { (panel(chrome, &view.deployments, freeze)) } })))
         }
     };
     page(chrome, Section::Freezes, "Freezes", &main)
 }
+
+/// Draws the page of one freeze.
+pub fn one(chrome: &Chrome, view: &OneFreeze) -> Markup {
+    let clock = chrome.clock();
+    let main = html! {
+        nav.crumbs aria-label="Breadcrumb" { a href="/freezes" { "Freezes" } span { (view.freeze.id) } }
+        h1.hidden { "Freeze " (view.freeze.name) }
+        (live("freeze", &panel(chrome, &view.deployments, &view.freeze)))
+        (live("passages", &section("Deployed while it was in force", &passages(view, &clock))))
+    };
+    page(chrome, Section::Freezes, &view.freeze.name, &main)
+}
+
+fn passages(view: &OneFreeze, clock: &Clock) -> Markup {
+    let rows = &view.passages.rows;
+    let against = rows.iter().filter(|row| row.exact && row.passage == Passage::Elsewhere).count();
+    html! {
+        @if rows.is_empty() { p.muted { "Nothing that it concerns began while it was in force." } } @else {
+            p.lead { (counted(rows.len() as u64, "deployment")) @if against > 0 { ", " strong.late { (against) " against it" } } }
+            (table("Deployed while it was in force", &["Began", "What", "How it could", "Deployment"], &html! { @for row in rows { (passage(row, clock)) } }))
+        }
+        @if !view.passages.complete { p.small.muted { "Only the newest deployments of that time were looked at." } }
+    }
+}
+
+fn passage(row: &PassageView, clock: &Clock) -> Markup {
+    let versions = row.versions.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ");
+    let look = match (row.passage, row.exact) {
+        (Passage::Elsewhere, true) => AGAINST,
+        (Passage::Elsewhere, false) => PERHAPS,
+        (Passage::Exception | Passage::Fallback | Passage::StandardChange | Passage::Declared, _) => ALLOWED,
+    };
+    html! {
+        tr {
+            th scope="row" { (clock.at(row.started_at_ms)) }
+            td data-head="What" { (versions) " → " (row.environment) }
+            td data-head="How it could" { (look.mark()) " " (row.sentence) @if !row.exact { span.muted { "; when exactly is not known" } } }
+            td data-head="Deployment" { a href={ "/deployments/" (row.deployment) } { (row.deployment) } }
+        }
+    }
+}
+
+const AGAINST: Look = Look { glyph: "alert", word: "against it", tone: Tone::Bad };
+const PERHAPS: Look = Look { glyph: "question", word: "perhaps", tone: Tone::Wait };
+const ALLOWED: Look = Look { glyph: "check", word: "allowed", tone: Tone::Good };
 
 fn declare(chrome: &Chrome, clock: &Clock) -> Markup {
     if !chrome.may(Permission::ManageFreeze, None, None) {
@@ -57,6 +114,7 @@ fn declare(chrome: &Chrome, clock: &Clock) -> Markup {
             (text("reason", "Reason", "kept in the history", Need::Required))
             (text("environments", "Environments", "separated by commas; none means every controlled one", Need::Optional))
             (text("applications", "Applications", "separated by commas; none means every one", Need::Optional))
+            (text("components", "Components", "separated by commas; none means every one", Need::Optional))
             (instant("from", "From", &clock.input(clock.now_ms), Need::Required))
             (instant("until", "Until", "", Need::Required))
             label.field { span { "Zone of these times" } input type="text" name="zone" value=(clock.zone_name()) required; }
@@ -68,14 +126,14 @@ fn declare(chrome: &Chrome, clock: &Clock) -> Markup {
     Act { csrf: &chrome.csrf, action: "/freezes", label: "Declare a freeze", weight: Weight::Main }.folded("declare", &fields)
 }
 
-fn panel(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
+fn panel(chrome: &Chrome, deployments: &[DeploymentView], freeze: &Freeze) -> Markup {
     let clock = chrome.clock();
     let zone = clock.in_zone(&freeze.zone);
     let word = freeze.state(chrome.now_ms);
     html! {
         article.panel id=(freeze.id) {
             div.head {
-                h3 { (freeze.name) " " (state::freeze(word).badge()) }
+                h3 { a href={ "/freezes/" (freeze.id) } { (freeze.name) } " " (state::freeze(word).badge()) }
                 div.beside { (lift(chrome, freeze, word)) }
             }
             p.prose { (freeze.reason) }
@@ -88,13 +146,20 @@ fn panel(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
                 }))
                 (fact("Where", &names(&freeze.environments, "every controlled environment")))
                 (fact("Of", &names(&freeze.applications, "every application")))
+                @if !freeze.components.is_empty() { (fact("Only", &components(&freeze.components))) }
                 (fact("Lets through", &html! { (lets_through(freeze.strictness)) }))
                 (fact("Running work", &html! { (running_work(freeze.running)) }))
             }
             @if let Some(lifted) = &freeze.lifted { p { "Lifted by " (lifted.by) ": " (lifted.reason) " " span.muted { (clock.at(lifted.at_ms)) } } }
-            (exceptions(chrome, view, freeze))
+            (exceptions(chrome, deployments, freeze))
         }
     }
+}
+
+/// The components that a freeze concerns: all of a few, a number of many.
+fn components(names: &[Name]) -> Markup {
+    let list = names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
+    html! { @if names.len() <= 5 { (list) } @else { span title=(list) { (counted(names.len() as u64, "component")) } } }
 }
 
 fn lets_through(strictness: Strictness) -> &'static str {
@@ -124,14 +189,14 @@ fn lift(chrome: &Chrome, freeze: &Freeze, word: &str) -> Markup {
     act.folded(&format!("lift-{}", freeze.id), &reason(Need::Required))
 }
 
-fn exceptions(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
+fn exceptions(chrome: &Chrome, deployments: &[DeploymentView], freeze: &Freeze) -> Markup {
     let open = matches!(freeze.state(chrome.now_ms), "planned" | "in_force");
     html! {
         @if !freeze.exceptions.is_empty() {
             h4 { "Exceptions" }
             ul.lines.stacked { @for exception in &freeze.exceptions { (self::exception(chrome, freeze, exception)) } }
         }
-        @if open { (request(chrome, view, freeze)) }
+        @if open { (request(chrome, deployments, freeze)) }
     }
 }
 
@@ -189,14 +254,14 @@ fn ruling(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup {
     }
 }
 
-fn request(chrome: &Chrome, view: &FreezesPage, freeze: &Freeze) -> Markup {
+fn request(chrome: &Chrome, deployments: &[DeploymentView], freeze: &Freeze) -> Markup {
     if !chrome.may(Permission::Plan, None, None) && !chrome.may(Permission::Deploy, None, None) {
         return html! {};
     }
     let action = format!("/freezes/{}/exceptions", freeze.id);
     let act = Act { csrf: &chrome.csrf, action: &action, label: "Ask for an exception", weight: Weight::Plain };
     let fields = html! {
-        @match view.deployments.as_slice() {
+        @match deployments {
             [] => (text("deployment", "Deployment", "DEP-…", Need::Required)),
             [only] => {
                 (value("deployment", only.deployment.id.as_str()))

@@ -12,8 +12,8 @@ use super::change::{ChangeShown, Heading, panel};
 use super::changes;
 use super::history::history;
 use super::plan::digest;
-use super::sentence;
-use crate::web::bar::{bar, words};
+use super::{recorded, sentence};
+use crate::web::bar::{bar, counted, words};
 use crate::web::form::{Act, Need, Weight, reason, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
 use crate::web::refusal::{not_offered, warning};
@@ -77,6 +77,7 @@ pub fn release(chrome: &Chrome, view: &ReleasePage) -> Markup {
         nav.crumbs aria-label="Breadcrumb" { a href="/releases" { "Releases" } span { (release.id) } }
         (live("head", &head(chrome, release, &clock)))
         (live("phases", &phases(chrome, release, &clock)))
+        @if !release.milestones.is_empty() { (live("milestones", &section("Milestones", &milestones(release, &clock)))) }
         (live("way", &section("Its way", &way(view, &clock))))
         @if let Some(shown) = &view.awaiting {
             (live("approval", &section("Waits for approval", &panel(chrome, shown, Heading::Part))))
@@ -119,6 +120,7 @@ fn head(chrome: &Chrome, release: &Release, clock: &Clock) -> Markup {
             div.buttons { (steering(chrome, release)) }
         }
         p.lead { (release.title) }
+        (recorded::note(release.recorded.as_ref(), clock))
         @if let Some(rejected) = &release.rejected {
             div.refusal {
                 p.what { (glyph("cross")) strong { "Rejected by " (rejected.by) ": " (rejected.reason) } }
@@ -187,6 +189,25 @@ fn when(phase: &Phase, clock: &Clock) -> Markup {
             (Some(_), Some(to)) => { "ended " (clock.at(to)) },
             (Some(from), None) => (clock.since(from)),
             (None, _) => "not begun",
+        }
+    }
+}
+
+/// The dated points, those of the past told apart from those to come.
+fn milestones(release: &Release, clock: &Clock) -> Markup {
+    let meant = clock.in_zone(&release.zone);
+    html! {
+        ol.milestones {
+            @for it in &release.milestones {
+                li.past[it.at_ms < clock.now_ms] {
+                    span.when { (meant.day(it.at_ms)) }
+                    div {
+                        strong { (it.title) }
+                        @if it.at_ms >= clock.now_ms { " " span.muted { (counted(meant.days_left(it.at_ms).unsigned_abs(), "day")) " left" } }
+                        @if !it.text.is_empty() { p.small.muted { (it.text) } }
+                    }
+                }
+            }
         }
     }
 }

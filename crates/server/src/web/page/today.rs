@@ -10,13 +10,14 @@ use tidegate_domain::measure::dora::Dora;
 use tidegate_domain::release::Release;
 use tidegate_domain::{Id, Millis, Name};
 
+use super::insights::named_figures;
 use super::sentence;
 use crate::web::bar::{self, counted, number};
 use crate::web::layout::{Chrome, Section, live, page, section, section_with};
 use crate::web::refusal::warning;
 use crate::web::state;
 use crate::web::table::{empty, table};
-use crate::web::time::{Clock, took};
+use crate::web::time::Clock;
 
 /// What the page shows.
 #[derive(Debug, Clone)]
@@ -335,15 +336,7 @@ fn names(names: &[Name]) -> String {
 }
 
 fn dora(dora: &Dora, days: u32) -> Markup {
-    let percent = |rate: Option<f64>| rate.map(|rate| format!("{:.0} %", rate * 100.0));
-    let span = |seconds: Option<f64>| seconds.map(|seconds| took((seconds * 1_000.0) as i64));
-    let figures = [
-        ("change lead time", span(dora.change_lead_time_seconds)),
-        ("deployment frequency", dora.deployment_frequency_per_day.map(|rate| format!("{rate:.1} a day"))),
-        ("failed deployment recovery time", span(dora.failed_deployment_recovery_time_seconds)),
-        ("change fail rate", percent(dora.change_fail_rate)),
-        ("deployment rework rate", percent(dora.deployment_rework_rate)),
-    ];
+    let figures = named_figures(dora);
     let list = html! {
         dl.figures {
             @for (name, figure) in figures {
@@ -352,6 +345,6 @@ fn dora(dora: &Dora, days: u32) -> Markup {
         }
     };
     let counted = counted(dora.deployments, "production deployment");
-    let beside = html! { span.muted.small { "last " (days) " days · " a href="/deployments" { (counted) } } };
+    let beside = html! { span.muted.small { "last " (days) " days · " a href="/insights" { (counted) } } };
     section_with("Delivery", &beside, &list)
 }

@@ -6,7 +6,7 @@ use tidegate_domain::deployment::rollout::State;
 
 use super::super::history::who;
 use super::super::plan::digest;
-use super::super::sentence;
+use super::super::{recorded, sentence};
 use super::DeploymentPage;
 use super::controls::controls;
 use crate::web::bar::{bar, counted, words};
@@ -25,14 +25,15 @@ pub fn head(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
             }
             (controls(chrome, view))
         }
+        (recorded::note(it.recorded.as_ref(), clock))
         (now(view, clock))
-        div.progress {
+        @if it.recorded.is_none() { div.progress {
             (bar(&it.counts))
             p.small {
                 strong { (counted(u64::from(it.size), "target")) } ": " (words(&it.counts))
                 @if it.state.holds_slot() { span.muted { " · wave " (it.wave + 1) " of " (it.waves) } }
             }
-        }
+        } }
     }
 }
 
