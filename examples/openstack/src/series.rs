@@ -32,6 +32,8 @@ const MEANING_CHARS: usize = 600;
 /// The deadlines after which a kind of deliverable has no new versions before the release: tag without the letter of the series,
 /// and type.
 const DEADLINES: [(&str, &str); 2] = [("final-lib", "library"), ("final-clientlib", "client-library")];
+/// The event that is the release.
+const DEPARTURE: &str = "final|release";
 /// The events that end a phase, and what the phase is called.
 const PHASES: [(&str, &str); 6] = [
     ("1", "to milestone 1"),
@@ -39,7 +41,7 @@ const PHASES: [(&str, &str); 6] = [
     ("3", "to feature freeze"),
     ("rc1", "to candidate 1"),
     ("finalrc", "to the last candidate"),
-    ("final|release", "to the release"),
+    (DEPARTURE, "to the release"),
 ];
 
 /// A series as requests to the API, in the order in which they have to be sent.
@@ -102,7 +104,12 @@ pub fn is_mark(version: &str) -> bool {
 pub fn load(series: &Series, position: u32) -> anyhow::Result<Load> {
     let weeks = &series.schedule.cycle;
     let (first, last) = (weeks.first().context("the schedule is empty")?, weeks.last().context("the schedule is empty")?);
-    let span = Span { starts_ms: midnight(first.start), ends_ms: midnight(last.end.tomorrow()?) };
+    let departs = week_of(series, DEPARTURE).unwrap_or(last);
+    let span = Span {
+        starts_ms: midnight(first.start),
+        departs_ms: midnight(departs.end.tomorrow()?),
+        ends_ms: midnight(last.end.tomorrow()?),
+    };
     let mut deployments = deployments(series, &span)?;
     deployments.sort_by_key(|it| it.ended_at_ms);
     let train = train(series, &deployments, &span)?;
@@ -114,9 +121,10 @@ pub fn load(series: &Series, position: u32) -> anyhow::Result<Load> {
     Ok(Load { definitions: definitions(series, position)?, freezes: freezes(series, &span)?, batches })
 }
 
-/// From the midnight before the first week to the one after the last.
+/// From the midnight before the first week, over the one after the week of the release, to the one after the last week.
 struct Span {
     starts_ms: Millis,
+    departs_ms: Millis,
     ends_ms: Millis,
 }
 
@@ -202,13 +210,13 @@ fn train(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyh
         phases,
         milestones: milestones(series)?,
         versions: package(series, deployments, span)?,
-        ready_by_ms: Some(span.ends_ms - 1),
+        ready_by_ms: Some(span.departs_ms - 1),
         zone: "UTC".into(),
         objectives: vec!["every deliverable of the series is published in the week of the release".into()],
         evaluation: String::new(),
         author: name("release-team")?,
         written_at_ms: span.starts_ms,
-        closed_at_ms: span.ends_ms,
+        closed_at_ms: span.ends_ms - 1,
     })
 }
 
@@ -216,7 +224,7 @@ fn train(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyh
 fn package(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyhow::Result<BTreeMap<Name, Version>> {
     let published = published(&series.name)?;
     let mut package = BTreeMap::new();
-    for it in deployments.iter().filter(|it| it.environment == published && it.ended_at_ms < span.ends_ms) {
+    for it in deployments.iter().filter(|it| it.environment == published && it.ended_at_ms < span.departs_ms) {
         let full = it.versions.iter().filter(|(_, version)| !is_mark(version.as_str()));
         package.extend(full.map(|(name, version)| (name.clone(), version.clone())));
     }
@@ -238,16 +246,13 @@ fn milestones(series: &Series) -> anyhow::Result<Vec<Milestone>> {
     Ok(milestones)
 }
 
-/// From the day after a deadline to the end of the week of the release.
+/// From the day after a deadline to the end of the week of the release, for what then was of the type.
 fn freezes(series: &Series, span: &Span) -> anyhow::Result<Vec<DeclareFreeze>> {
     let mut freezes = Vec::new();
     for (event, kind) in DEADLINES {
         let Some(week) = week_of(series, event) else { continue };
-        let now = series.deliverables.iter().filter(|(_, it)| it.kind == kind).map(|(name, _)| name);
-        // Some changed their type on the way; what counts is the type they had when a version was added.
-        let added = series.requests.iter().flat_map(|it| &it.versions_added);
-        let then = added.filter(|it| it.series == series.name && it.kind.as_deref() == Some(kind)).map(|it| &it.deliverable);
-        let components = now.chain(then).map(|it| name(it)).collect::<anyhow::Result<BTreeSet<_>>>()?;
+        let of_kind = kinds(series, span.departs_ms).into_iter().filter(|(_, it)| *it == kind);
+        let components = of_kind.map(|(deliverable, _)| name(deliverable)).collect::<anyhow::Result<BTreeSet<_>>>()?;
         freezes.push(DeclareFreeze {
             name: format!("{} {event}", series.name),
             reason: format!("No new version of a {kind} after its deadline, so that whoever builds on it can prepare."),
@@ -255,13 +260,27 @@ fn freezes(series: &Series, span: &Span) -> anyhow::Result<Vec<DeclareFreeze>> {
             applications: vec![name(APPLICATION)?],
             components: components.into_iter().collect(),
             from_ms: midnight(week.end.tomorrow()?),
-            until_ms: span.ends_ms,
+            until_ms: span.departs_ms,
             zone: "UTC".into(),
             strictness: Strictness::Hard,
             running: Running::FinishWave,
         });
     }
     Ok(freezes)
+}
+
+/// The type of each deliverable at an instant. Some changed it on the way, and files only have the last one.
+fn kinds(series: &Series, at_ms: Millis) -> BTreeMap<&str, &str> {
+    let mut kinds: BTreeMap<&str, &str> =
+        series.deliverables.iter().map(|(name, it)| (name.as_str(), it.kind.as_str())).collect();
+    let mut before: Vec<&Request> = series.requests.iter().filter(|it| merged(it).0 < at_ms).collect();
+    before.sort_by_key(|request| merged(request).0);
+    for it in before.into_iter().flat_map(|request| &request.versions_added).filter(|it| it.series == series.name) {
+        if let Some(kind) = &it.kind {
+            kinds.insert(&it.deliverable, kind);
+        }
+    }
+    kinds
 }
 
 fn reference(series: &Series, request: &Request) -> String {

@@ -1,6 +1,6 @@
 //! Whole series through the public API of a real server, held against answers that an independent script computed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -12,8 +12,9 @@ use tidegate_testkit::{Api, TestServer};
 const DAY_MS: i64 = 86_400_000;
 
 fn data() -> Option<PathBuf> {
-    let shared = std::env::var_os("TIDEGATE_SHARED")?;
-    Some(PathBuf::from(shared).join("data/openstack-releases")).filter(|folder| folder.is_dir())
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
+    let shared = std::env::var_os("TIDEGATE_SHARED").map_or_else(beside, PathBuf::from);
+    Some(shared.join("data/openstack-releases")).filter(|folder| folder.is_dir())
 }
 
 /// Every row of a list, page by page.
@@ -92,24 +93,23 @@ impl Told {
         let deployments = all(&self.server.admin, "/deployments").await;
         let components = all(&self.server.admin, "/components").await;
         let deliverables = &self.expected["deliverables"];
-        let mut standing: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        // One that was deployed twice stands once.
+        let mut standing: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for deployment in deployments.iter().filter(|it| it["state"] == "succeeded") {
             for (component, version) in deployment["versions"].as_object().expect("versions") {
-                standing.entry(component.clone()).or_default().push(version.as_str().expect("a version").to_owned());
+                standing.entry(component.clone()).or_default().insert(version.as_str().expect("a version").to_owned());
             }
         }
         assert_eq!(
-            standing.values().map(Vec::len).sum::<usize>() as u64,
+            standing.values().map(BTreeSet::len).sum::<usize>() as u64,
             deliverables["version_entries"].as_u64().expect("a count")
         );
         let mut defined = 0;
         for (name, deliverable) in &self.series.deliverables {
             let own = name.to_lowercase().replace('_', "-");
             defined += u64::from(components.iter().any(|it| it["name"] == own.as_str()));
-            let mut versions: Vec<String> = deliverable.releases.iter().map(|it| it.version.clone()).collect();
-            let mut found = standing.remove(&own).unwrap_or_default();
-            versions.sort();
-            found.sort();
+            let versions: BTreeSet<String> = deliverable.releases.iter().map(|it| it.version.clone()).collect();
+            let found = standing.remove(&own).unwrap_or_default();
             assert_eq!(found, versions, "versions of {name}");
         }
         assert_eq!(Some(defined), deliverables["count"].as_u64());
@@ -133,8 +133,8 @@ impl Told {
         let schedule = &self.expected["schedule"];
         let at = |field: &str| train[field].as_i64().expect("an instant");
         assert_eq!(date(at("created_at_ms")).to_string(), schedule["first_start"].as_str().expect("a date"));
-        assert_eq!(date(at("ready_by_ms")).to_string(), schedule["last_end"].as_str().expect("a date"));
-        let weeks = (at("ready_by_ms") - at("created_at_ms")) / (7 * DAY_MS) + 1;
+        assert_eq!(date(at("closed_at_ms")).to_string(), schedule["last_end"].as_str().expect("a date"));
+        let weeks = (at("closed_at_ms") - at("created_at_ms")) / (7 * DAY_MS) + 1;
         assert_eq!(Some(weeks), schedule["weeks"].as_i64());
         let milestones = train["milestones"].as_array().expect("milestones");
         let events = schedule["x_project_events"].as_u64().zip(schedule["project_specific_events"].as_u64());
@@ -194,6 +194,7 @@ impl Told {
     /// Versions of libraries that were merged after their freeze had begun.
     async fn freezes(&self) {
         let freezes = all(&self.server.admin, "/freezes").await;
+        let deployments = all(&self.server.admin, "/deployments").await;
         for (event, answer) in self.expected["deadline_compliance"].as_object().expect("deadlines") {
             let name = format!("{} {event}", self.published);
             let freeze = freezes.iter().find(|it| it["name"] == name.as_str()).unwrap_or_else(|| panic!("no freeze {name}"));
@@ -218,6 +219,16 @@ impl Told {
             found.sort();
             expected.sort();
             assert_eq!(found, expected, "{name}");
+            let components: BTreeSet<&str> =
+                freeze["components"].as_array().expect("names").iter().filter_map(Value::as_str).collect();
+            let from_ms = freeze["from_ms"].as_i64().expect("an instant");
+            let before = deployments.iter().filter(|it| {
+                it["recorded"]["time"] == "exact" && it["started_at_ms"].as_i64().is_some_and(|at_ms| at_ms < from_ms)
+            });
+            let before = before.filter(|it| {
+                it["versions"].as_object().is_some_and(|it| it.keys().any(|name| components.contains(name.as_str())))
+            });
+            assert_eq!(Some(before.count() as u64), answer["versions_up_to_deadline"].as_u64(), "{name}, in time");
         }
     }
 
