@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_textbook() {
         let values = [1.0, 2.0, 3.0, 4.0, 10.0];
-        assert_eq!([0.5, 0.75, 0.9, 1.0].map(|share| linear(&values, share)), [3.0, 4.0, 7.6, 10.0]);
+        assert_eq!([0.0, 0.5, 0.75, 0.875, 1.0].map(|share| linear(&values, share)), [1.0, 3.0, 4.0, 7.0, 10.0]);
         assert_eq!([0.0, 0.5, 0.75, 0.9, 1.0].map(|share| nearest_rank(&values, share)), [1.0, 3.0, 4.0, 10.0, 10.0]);
     }
 

@@ -26,6 +26,7 @@ fn the_permissions_of_every_role() {
         rule_exception  release_manager, change_authority, administrator
         plan            developer, release_manager, operator, administrator
         deploy          developer, release_manager, operator, administrator
+        record          release_manager, administrator
         enrol           operator, administrator
         administer      administrator
     "#]]

@@ -18,7 +18,7 @@ use crate::state_tables::{change_in, exception};
 use crate::world::{bytes_of, id, name, names, version};
 
 /// The kind, after the way through the store and back; and what is said of it when it was read back.
-fn line<E: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(noun: Noun, event: &E) -> String {
+pub fn line<E: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(noun: Noun, event: &E) -> String {
     let stored = NewEvent::of(event);
     let text = serde_json::to_string(&stored.body).unwrap();
     let mut body: serde_json::Value = serde_json::from_str(&text).unwrap();

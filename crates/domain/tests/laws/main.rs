@@ -22,6 +22,7 @@ mod event_forms;
 mod gates;
 mod plans;
 mod random;
+mod records;
 mod reports;
 mod state_tables;
 mod stories_failing;

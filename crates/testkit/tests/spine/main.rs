@@ -17,6 +17,7 @@ mod mangled;
 mod openapi;
 mod overload;
 mod real;
+mod records;
 mod refusals;
 mod stage;
 mod stream;

@@ -1,0 +1,170 @@
+//! What was carried out elsewhere is recorded whole or not at all, once, and stays what it is: a record.
+
+use serde_json::{Value, json};
+use tidegate_testkit::{Estate, TestServer};
+
+const HOUR_MS: i64 = 3_600_000;
+
+struct Records {
+    server: TestServer,
+    now_ms: i64,
+    _folder: tempfile::TempDir,
+}
+
+impl Records {
+    async fn open() -> Records {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = TestServer::at_rest(folder.path()).await;
+        Estate::define_as(&server.admin, "production", 1, json!({"tier": "production", "controlled": true})).await;
+        let billing = json!([{"application": {"name": "billing"}}, {"component": {"name": "bill", "application": "billing"}}]);
+        server.admin.post("/definitions", &json!({"definitions": billing})).await.good();
+        let now_ms = server.now_ms();
+        Records { server, now_ms, _folder: folder }
+    }
+
+    fn change(&self, reference: &str) -> Value {
+        let content = json!({"title": "Raise the limit", "class": "normal", "application": "shop", "environments": ["production"],
+            "versions": {"shop": "7.0"}});
+        json!({"reference": reference, "content": content, "author": "eve", "written_at_ms": self.now_ms - 10 * HOUR_MS,
+            "authorised_at_ms": self.now_ms - 5 * HOUR_MS, "implemented_at_ms": self.now_ms - 4 * HOUR_MS,
+            "closed_at_ms": self.now_ms - 4 * HOUR_MS, "outcome": "successful"})
+    }
+
+    fn deployment(&self, reference: &str, version: &str) -> Value {
+        json!({"reference": reference, "application": "shop", "environment": "production", "versions": {"shop": version},
+            "started_at_ms": self.now_ms - 4 * HOUR_MS, "ended_at_ms": self.now_ms - 3 * HOUR_MS})
+    }
+
+    fn batch(changes: &[Value], deployments: &[Value]) -> Value {
+        json!({"source": "ci", "changes": changes, "deployments": deployments})
+    }
+
+    async fn events(&self) -> Value {
+        self.server.admin.get("/audit").await.good()["events"].clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_stands_beside_what_was_done_here() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    let mut deployment = it.deployment("run 1", "7.0");
+    deployment["change"] = "c1".into();
+    let batch = Records::batch(&[it.change("c1")], &[deployment]);
+    let answer = admin.post("/records", &batch).await.good();
+    assert_eq!((&answer["recorded"], &answer["known"]), (&json!(2), &json!(0)));
+    let id = answer["deployments"][0].as_str().expect("an id");
+    let found = admin.get(&format!("/deployments/{id}")).await.good();
+    let (kept, plan) = (&found["deployment"], &found["plan"]);
+    assert_eq!((&kept["state"], &kept["recorded"]["source"]), (&json!("succeeded"), &json!("ci")));
+    assert_eq!(kept["change"], answer["changes"][0]);
+    assert_eq!((&plan["installations"], &plan["waves"]), (&json!([]), &json!([])), "its plan orders nothing");
+    let dora = admin.get("/measure/dora").await.good();
+    assert_eq!((&dora["deployments"], &dora["change_lead_time_seconds"]), (&json!(1), &json!(7.0 * 3_600.0)));
+    // The same again is known and writes nothing.
+    let before = it.events().await;
+    let again = admin.post("/records", &batch).await.good();
+    assert_eq!((&again["recorded"], &again["known"], &again["deployments"]), (&json!(0), &json!(2), &answer["deployments"]));
+    assert_eq!(it.events().await, before);
+    // It can be looked at and not steered.
+    for verb in ["start", "resume"] {
+        assert_eq!(admin.post(&format!("/deployments/{id}/{verb}"), &json!({})).await.refused(), "409 state_forbids", "{verb}");
+    }
+    for verb in ["stop", "fall-back", "pause"] {
+        let answer = admin.post(&format!("/deployments/{id}/{verb}"), &json!({"reason": "no"})).await;
+        assert_eq!(answer.status.as_u16(), 409, "{verb}: {}", answer.body);
+    }
+    it.server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_is_recorded_whole_or_not_at_all() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    admin.post("/records", &Records::batch(&[], &[it.deployment("run 0", "6.0")])).await.good();
+    let before = it.events().await;
+    let with = |field: &str, value: Value| {
+        let mut deployment = it.deployment("run 2", "7.1");
+        deployment[field] = value;
+        Records::batch(&[], &[it.deployment("run 1", "7.0"), deployment])
+    };
+    let cases = [
+        ("in the future", with("ended_at_ms", json!(it.now_ms + 1))),
+        ("ended before it began", with("ended_at_ms", json!(it.now_ms - 9 * HOUR_MS))),
+        ("good, and yet failed", with("failed_at_ms", json!(it.now_ms - 4 * HOUR_MS))),
+        ("no versions", with("versions", json!({}))),
+        ("an unknown component", with("versions", json!({"shoop": "1"}))),
+        ("a component of another application", with("versions", json!({"bill": "1"}))),
+        ("an unknown environment", with("environment", json!("producton"))),
+        ("an unknown change", with("change", json!("c9"))),
+        ("an unknown release", with("release", json!("r9"))),
+        ("no reference", with("reference", json!(" "))),
+        ("a reference twice", with("reference", json!("run 1"))),
+        ("what was recorded otherwise", with("reference", json!("run 0"))),
+        ("nothing", json!({"source": "ci"})),
+        ("no source", json!({"source": "", "deployments": [it.deployment("run 1", "7.0")]})),
+    ];
+    let mut said = String::new();
+    for (what, batch) in cases {
+        said.push_str(&format!("{what}: {}\n", admin.post("/records", &batch).await.problem()));
+    }
+    let mut plans = it.change("c1");
+    plans["content"]["plans"] = json!({"production": format!("sha256:{}", "0".repeat(64))});
+    said.push_str(&format!("plans: {}\n", admin.post("/records", &Records::batch(&[plans], &[])).await.problem()));
+    assert_eq!(it.events().await, before, "something was stored");
+    expect_test::expect![[r#""#]].assert_eq(&said);
+    it.server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_way_back_leads_to_a_record() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    let estate = Estate::define(admin, 1).await;
+    estate.bring("1.0").await;
+    let mut record = it.deployment("run 1", "0.9");
+    record["environment"] = "test".into();
+    admin.post("/records", &Records::batch(&[], &[record])).await.good();
+    let planned = estate.plan("1.0", json!({})).await.good();
+    assert_eq!(planned["deployment"]["fallback_plan"], Value::Null, "nothing verified is known to go back to: {planned}");
+    it.server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unauthorised_change_enters_at_review_and_is_told_at_its_freeze() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    let mut change = it.change("c1");
+    change.as_object_mut().expect("an object").remove("authorised_at_ms");
+    let mut deployment = it.deployment("run 1", "7.0");
+    deployment["change"] = "c1".into();
+    let freeze = json!({"name": "year end", "reason": "books", "environments": ["production"], "components": ["shop"],
+        "from_ms": it.now_ms - 24 * HOUR_MS, "until_ms": it.now_ms + HOUR_MS});
+    let freeze = admin.post("/freezes", &freeze).await.good();
+    let answer = admin.post("/records", &Records::batch(&[change], &[deployment])).await.good();
+    let change = admin.get(&format!("/changes/{}", answer["changes"][0].as_str().expect("an id"))).await.good();
+    assert_eq!((&change["value"]["state"], &change["value"]["outcome"]), (&json!("review"), &json!("successful")));
+    let path = format!("/freezes/{}/deployments", freeze["value"]["id"].as_str().expect("an id"));
+    let passages = admin.get(&path).await.good();
+    let row = &passages["rows"][0];
+    assert_eq!(
+        (&row["deployment"], &row["passage"], &row["exact"]),
+        (&answer["deployments"][0], &json!("elsewhere"), &json!(true))
+    );
+    it.server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_at_once_do_not_lose_each_other() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    let batches = (0..8).map(|number| {
+        let deployment = it.deployment(&format!("run {number}"), &format!("7.{number}"));
+        async move { admin.post("/records", &Records::batch(&[], &[deployment])).await.good() }
+    });
+    let answers: Vec<Value> = futures_util::future::join_all(batches).await;
+    assert!(answers.iter().all(|answer| answer["recorded"] == 1), "{answers:?}");
+    let listed = admin.get("/deployments?limit=200").await.good();
+    assert_eq!(listed["rows"].as_array().map(Vec::len), Some(8));
+    it.server.running.stop().await;
+}
