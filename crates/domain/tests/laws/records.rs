@@ -68,7 +68,8 @@ fn events_of_records() {
         recorded: recorded "Shop 1.1" from ci
         recorded: recorded version 1.1 from ci
         recorded: DEP-7 was recorded as carried out here
-    "#]].assert_eq(&lines);
+    "#]]
+    .assert_eq(&lines);
 }
 
 #[test]

@@ -112,7 +112,23 @@ async fn a_batch_is_recorded_whole_or_not_at_all() {
     plans["content"]["plans"] = json!({"production": format!("sha256:{}", "0".repeat(64))});
     said.push_str(&format!("plans: {}\n", admin.post("/records", &Records::batch(&[plans], &[])).await.problem()));
     assert_eq!(it.events().await, before, "something was stored");
-    expect_test::expect![[r#""#]].assert_eq(&said);
+    expect_test::expect![[r#"
+        in the future: 400 out_of_range: ended_at_ms is not in the past at deployments[1].ended_at_ms; record what is over, with instants between 1970 and now, in milliseconds
+        ended before it began: 400 out_of_range: ended_at_ms is before what comes before it at deployments[1].ended_at_ms; give the instants in their order
+        good, and yet failed: 400 malformed: it names an instant of failure, and did not fail at deployments[1].failed_at_ms; leave failed_at_ms out, or say how it failed
+        no versions: 400 out_of_range: it has 0 component versions at deployments[1].versions; give it 1 to 500
+        an unknown component: 404 not_found: there is no component shoop; check the name, or list what there is with the component list
+        a component of another application: 400 malformed: component bill belongs to billing at versions; name components of shop
+        an unknown environment: 404 not_found: there is no environment producton; check the name, or list what there is with the environment list
+        an unknown change: 404 not_found: no change "c9" of this source is recorded at deployments[1].change; record the change before it, or in the same batch
+        an unknown release: 404 not_found: no release "r9" of this source is recorded at deployments[1].release; record the release before it, or in the same batch
+        no reference: 400 malformed: " " is not a reference at deployments[1].reference; use 1 to 200 plain characters
+        a reference twice: 400 malformed: two deployments of the batch have the reference "run 1" at deployments; give each a reference of its own
+        what was recorded otherwise: 409 already_exists: "run 0" of ci was recorded otherwise before at deployments[1]; what happened does not change: leave it out, or give what is another thing another reference
+        nothing: 409 nothing_to_do: there is nothing to record; give at least one release, change or deployment
+        no source: 400 malformed: "" is not a source at source; use 1 to 200 plain characters
+        plans: 400 malformed: it names plans, and nothing of it was planned here at changes[0].content.plans; leave the plans out
+    "#]].assert_eq(&said);
     it.server.running.stop().await;
 }
 

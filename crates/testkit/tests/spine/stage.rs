@@ -118,6 +118,11 @@ impl Stage {
                 json!({"application": "shop", "environment": "test", "versions": {"shop": "1.0"}})
             }
             ("POST", "/deployments/{id}/targets/{target}/answer") => json!({"answer": "run_again"}),
+            ("POST", "/records") => {
+                let deployment = json!({"reference": "run 1", "application": "shop", "environment": "test", "versions": {"shop": "0.9"},
+                    "started_at_ms": self.from_ms - 2_000, "ended_at_ms": self.from_ms - 1_000});
+                json!({"source": "ci", "deployments": [deployment]})
+            }
             ("POST", "/tokens") => json!({"person": "ada", "label": "another", "valid_seconds": 60}),
             ("POST", path) if takes_nothing(path) => json!({}),
             _ => reason,
