@@ -1,4 +1,5 @@
-// Looks at every page that the navigation leads to, and at those that PAGES names (paths, separated by spaces).
+// Looks at every page that the navigation leads to, at the first thing of each list, and at what PAGES names (paths, separated by
+// spaces).
 //
 //   BASE_URL=http://127.0.0.1:… LOGIN_URL=http://127.0.0.1:…/… SCREENSHOTS=folder node run.mjs
 
@@ -11,7 +12,8 @@ if (!base) {
 }
 
 const harness = await Harness.start({ base, login, screenshots });
-const paths = new Set(["/", ...(await navigation()), ...pages.split(" ").filter(Boolean)]);
+const lists = ["/", ...(await navigation())];
+const paths = new Set([...lists, ...(await things(lists)), ...pages.split(" ").filter(Boolean)]);
 for (const path of paths) {
   console.log(`looking at ${path}`);
   await harness.look(nameOf(path), path);
@@ -31,6 +33,21 @@ async function navigation() {
   await page.context().close();
   const ours = links.map((link) => new URL(link)).filter((link) => link.origin === new URL(base).origin);
   return ours.map((link) => link.pathname + link.search);
+}
+
+/** The first thing that each list leads to. */
+async function things(lists) {
+  const page = await harness.page("things");
+  const found = [];
+  for (const list of lists) {
+    await page.goto(base + list, { waitUntil: "load" });
+    const links = await page.locator("main a[href]").evaluateAll((all) => all.map((one) => one.getAttribute("href")));
+    const own = new RegExp(`^${list}/[^/?#]+$`);
+    const thing = list !== "/" && links.find((link) => own.test(link));
+    if (thing) found.push(thing);
+  }
+  await page.context().close();
+  return found;
 }
 
 /** `/deployments/DEP-1?wave=2` is the picture `deployments-DEP-1-wave-2`. */

@@ -17,6 +17,8 @@ with TIDEGATE_TOKEN (tidegate token create) and, unless it is http://127.0.0.1:7
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    // Only fails if there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [folder, names @ ..] = arguments.as_slice() else { return refused(USAGE) };
     if names.is_empty() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use tidegate_example_openstack::data::Series;
-use tidegate_example_openstack::load::{Loaded, Server};
+use tidegate_example_openstack::load::Server;
 use tidegate_example_openstack::series::{self, is_candidate};
 use tidegate_testkit::{Api, TestServer};
 
@@ -66,8 +66,15 @@ async fn told(folder: &std::path::Path, name: &str) -> Told {
     assert_eq!((loaded.recorded as usize, loaded.known, loaded.freezes), (load.records(), 0, 2));
     // Loading it again changes nothing.
     let before = server.admin.get("/audit").await.good()["events"].clone();
-    let again = door.load(&load, |_| ()).await.expect("the server knows it");
-    assert_eq!(again, Loaded { recorded: 0, known: loaded.recorded, freezes: 0 });
+    let program = tokio::process::Command::new(env!("CARGO_BIN_EXE_load-openstack"))
+        .args([folder.as_os_str(), name.as_ref()])
+        .envs([("TIDEGATE_SERVER", &door.address), ("TIDEGATE_TOKEN", &door.token)])
+        .output();
+    let ended = program.await.expect("the program runs");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    let line = format!("{name}: 0 recorded, {} known before, 0 freezes declared, ", loaded.recorded);
+    assert!(said.starts_with(&line), "{said}");
     let audit = server.admin.get("/audit").await.good();
     assert_eq!((&audit["events"], &audit["broken"]), (&before, &Value::Null));
     let expected: Value =
