@@ -16,6 +16,7 @@ pub mod people;
 pub mod plan;
 pub mod release;
 pub mod releases;
+pub mod settings;
 pub mod targets;
 pub mod today;
 
