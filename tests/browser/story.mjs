@@ -54,6 +54,7 @@ try {
     ["artifacts", "/artifacts"],
     ["audit", "/audit"],
     ["people", "/people"],
+    ["settings", "/settings"],
   ]) {
     console.log(`looking at ${path}`);
     await harness.look(name, path);

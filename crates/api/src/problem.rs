@@ -94,6 +94,7 @@ pub fn status(code: Code) -> u16 {
         | Code::SignatureMissing
         | Code::SignatureInvalid
         | Code::DigestUnlisted => 422,
+        Code::RateLimited => 429,
         Code::Overloaded => 503,
         Code::Fault => 500,
     }

@@ -123,6 +123,8 @@ pub enum Command {
     Backup(server::Backup),
     /// Put a backup into a new data folder, and walk its history.
     Restore(server::Restore),
+    /// Print alert rules for Prometheus, as they fit this version's metrics.
+    Alerts(schema::Alerts),
     /// Print shell completions.
     Completions(schema::Completions),
     /// Supervise one step of an agent.

@@ -89,8 +89,10 @@ pub enum Code {
     DigestUnlisted,
     /// The history does not verify.
     HistoryBroken,
-    /// Too many requests or too much at once; come back later.
+    /// Too much at once, whoever asked for it; come back later.
     Overloaded,
+    /// This asker has asked for too much in a short time; come back later.
+    RateLimited,
     /// A fault of ours; it has been logged.
     Fault,
 }
@@ -139,12 +141,13 @@ impl Code {
             Code::DigestUnlisted => "digest_unlisted",
             Code::HistoryBroken => "history_broken",
             Code::Overloaded => "overloaded",
+            Code::RateLimited => "rate_limited",
             Code::Fault => "fault",
         }
     }
 
     /// Every code, for documents and tests.
-    pub const ALL: [Code; 41] = [
+    pub const ALL: [Code; 42] = [
         Code::Malformed,
         Code::DuplicateKey,
         Code::UnknownField,
@@ -185,6 +188,7 @@ impl Code {
         Code::DigestUnlisted,
         Code::HistoryBroken,
         Code::Overloaded,
+        Code::RateLimited,
         Code::Fault,
     ];
 }

@@ -18,6 +18,10 @@ pub fn is_for_programs(path: &str) -> bool {
     path.starts_with("/api/") || path.starts_with("/agent/")
 }
 
+/// The code of a no, carried by its answer to whoever counts and logs.
+#[derive(Debug, Clone, Copy)]
+pub struct Said(pub Code);
+
 /// Completes a problem; makes one where something answered without words.
 pub async fn complete(request: Request, next: Next) -> Response {
     let id = id(request.headers());
@@ -29,7 +33,10 @@ pub async fn complete(request: Request, next: Next) -> Response {
             let problem = wordless(response.status());
             replace(response, Problem { request: id, ..problem })
         }
-        None => response,
+        None => {
+            problem::come_back(&mut response);
+            response
+        }
     }
 }
 
@@ -46,7 +53,13 @@ fn replace(response: Response, problem: Problem) -> Response {
     let (mut parts, _) = response.into_parts();
     let (made, body) = problem::response(&problem).into_parts();
     parts.headers.remove(header::CONTENT_LENGTH);
+    // Whoever knew better when to come back has said so already.
+    let retry_after = parts.headers.remove(header::RETRY_AFTER);
     parts.headers.extend(made.headers);
+    if let Some(value) = retry_after {
+        parts.headers.insert(header::RETRY_AFTER, value);
+    }
+    parts.extensions.insert(Said(problem.code));
     Response::from_parts(parts, body)
 }
 

@@ -1,6 +1,7 @@
 //! What every room of the server shares: the store, the media library, the clock, the key, and the bells.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,13 +12,16 @@ use tidegate_domain::{Millis, Name, Refusal};
 use tidegate_store::media::Media;
 use tidegate_store::{Commit, Committed, Record, RecordRow, Store, Stored, StreamChange};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::agent::sessions::Sessions;
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
 use crate::door::Act;
+use crate::metrics::Metrics;
 use crate::overload::Overload;
 use crate::problem::No;
+use crate::rates::Rates;
 use crate::secret::ServerKey;
 
 /// The server's shared state.
@@ -42,6 +46,12 @@ pub struct App {
     pub overload: Overload,
     /// Asks other hosts.
     pub http: reqwest::Client,
+    /// How much of whom.
+    pub rates: Rates,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Told when the server is about to end: what waits for news need not wait any longer.
+    pub ending: CancellationToken,
     /// How it was started.
     pub settings: Settings,
 }
@@ -49,6 +59,8 @@ pub struct App {
 /// How the server was started.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Where it listens.
+    pub listen: SocketAddr,
     /// Where its files are.
     pub data: PathBuf,
     /// How browsers and agents reach it.
@@ -57,6 +69,42 @@ pub struct Settings {
     pub zone: String,
     /// Whether check gates may run commands on this host.
     pub commands: Commands,
+    /// How requests are served.
+    pub serving: Serving,
+}
+
+/// How requests are served: bounds by asker, and the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Serving {
+    /// Requests a second with one token or browser session; ten seconds' worth may come at once; 0 for no bound.
+    pub token_requests_per_second: u32,
+    /// Requests a second from one address without a good token; ten seconds' worth may come at once; 0 for no bound.
+    pub stranger_requests_per_second: u32,
+    /// Who says where a request comes from.
+    pub address: AddressFrom,
+    /// Seconds for which a server that is about to end says so at `/readyz` and still takes requests.
+    pub linger_seconds: u32,
+}
+
+/// Without bounds and without delay, for servers that a program starts for itself.
+impl Default for Serving {
+    fn default() -> Serving {
+        Serving {
+            token_requests_per_second: 0,
+            stranger_requests_per_second: 0,
+            address: AddressFrom::Connection,
+            linger_seconds: 0,
+        }
+    }
+}
+
+/// Who says where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressFrom {
+    /// The connection.
+    Connection,
+    /// The proxy in front, by the last entry of `X-Forwarded-For`.
+    Proxy,
 }
 
 /// Whether check gates may run commands on the server's host.

@@ -124,6 +124,17 @@ pub enum Source {
     Bytes,
 }
 
+/// What a door answers.
+#[derive(Clone, Copy)]
+pub enum Told {
+    /// JSON of this form.
+    Json(fn(&mut SchemaGenerator) -> Schema),
+    /// Server-sent events, for as long as somebody listens.
+    Stream,
+    /// Text: what it is.
+    Text(&'static str),
+}
+
 /// A door.
 pub struct Route {
     /// GET, POST, PUT or DELETE.
@@ -138,8 +149,8 @@ pub struct Route {
     pub source: Source,
     /// The form of its input.
     pub input: fn(&mut SchemaGenerator) -> Schema,
-    /// The form of its answer; none for a stream or bytes.
-    pub answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// What it answers.
+    pub answer: Told,
     /// What it does.
     pub handler: MethodRouter<Arc<App>>,
 }
@@ -190,7 +201,7 @@ where
         let act = act.clone();
         async move { respond(app, params, request, (permission, source), act).await.unwrap_or_else(IntoResponse::into_response) }
     });
-    Route { method, path, permission, summary, source, input: schema_of::<B>, answer: Some(schema_of::<A>), handler }
+    Route { method, path, permission, summary, source, input: schema_of::<B>, answer: Told::Json(schema_of::<A>), handler }
 }
 
 /// A door whose handler speaks HTTP itself: streams and bytes.
@@ -198,16 +209,15 @@ pub fn raw<B: JsonSchema>(
     method: Method,
     (path, permission, summary): (&'static str, Permission, &'static str),
     source: Source,
-    answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    answer: Told,
     handler: MethodRouter<Arc<App>>,
 ) -> Route {
     Route { method, path, permission, summary, source, input: schema_of::<B>, answer, handler }
 }
 
-/// The form of `T`, for [`raw`].
-#[expect(clippy::unnecessary_wraps, reason = "stands where a stream says that it has none")]
-pub fn form_of<T: JsonSchema>() -> Option<fn(&mut SchemaGenerator) -> Schema> {
-    Some(schema_of::<T>)
+/// JSON of the form of `T`, for [`raw`].
+pub fn form_of<T: JsonSchema>() -> Told {
+    Told::Json(schema_of::<T>)
 }
 
 async fn respond<B, A, F, Fut>(

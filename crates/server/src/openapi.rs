@@ -8,7 +8,7 @@ use tidegate_api::Problem;
 use tidegate_domain::access::Permission;
 use tidegate_domain::{Digest, Id, Name};
 
-use crate::door::{Route, Source};
+use crate::door::{Route, Source, Told};
 
 /// The document.
 pub fn document(routes: &[Route]) -> Value {
@@ -102,11 +102,12 @@ fn operation(route: &Route, generator: &mut SchemaGenerator) -> Value {
 
 fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     let good = match route.answer {
-        Some(answer) => json!({"description": "Done", "content": {"application/json": {"schema": answer(generator)}}}),
-        None => {
+        Told::Json(answer) => json!({"description": "Done", "content": {"application/json": {"schema": answer(generator)}}}),
+        Told::Stream => {
             json!({"description": "Server-sent events: each has a position as its id, and an `EventView` as JSON as its data",
             "content": {"text/event-stream": {"schema": {"type": "string"}}}})
         }
+        Told::Text(what) => json!({"description": what, "content": {"text/plain": {"schema": {"type": "string"}}}}),
     };
     let mut responses = Map::from_iter([("200".to_owned(), good)]);
     responses
@@ -131,6 +132,7 @@ fn nos(route: &Route) -> Vec<u16> {
         (413, takes_body),
         // Bytes that can be read and yet must not be taken.
         (422, route.source == Source::Bytes),
+        (429, true),
         (500, true),
         (503, true),
     ];

@@ -37,8 +37,12 @@ pub async fn run(app: Arc<App>, mut stop: tokio::sync::watch::Receiver<bool>) {
     while !*stop.borrow() {
         purged_ms = purge(&app, purged_ms).await;
         let next_ms = match round(&app).await {
-            Ok(next_ms) => next_ms,
+            Ok(next_ms) => {
+                app.metrics.walked();
+                next_ms
+            }
             Err(error) => {
+                app.metrics.stumbled();
                 tracing::error!(%error, "the orchestrator could not look at the deployments; it tries again");
                 None
             }
@@ -107,7 +111,8 @@ async fn spawn_probes(app: &Arc<App>, id: &Id) -> Result<(), No> {
     Ok(())
 }
 
-async fn under_way(app: &App) -> Result<Vec<Id>, No> {
+/// Every deployment under way.
+pub async fn under_way(app: &App) -> Result<Vec<Id>, No> {
     let states = UNDER_WAY.iter().map(|state| state.as_str().to_owned()).collect();
     let filter = Filter { states, ..Filter::default() };
     let request = PageRequest { order: Order::OldestFirst, after: None, limit: UNDER_WAY_MAX };

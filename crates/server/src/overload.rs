@@ -58,6 +58,18 @@ impl Default for Overload {
 }
 
 impl Overload {
+    /// How much of each kind is under way, and how much of it there may be.
+    pub fn under_way(&self) -> [(&'static str, usize, usize); 5] {
+        let of = |kind, semaphore: &Semaphore, max: usize| (kind, max.saturating_sub(semaphore.available_permits()), max);
+        [
+            of("request", &self.requests, REQUESTS_MAX),
+            of("upload", &self.uploads, UPLOADS_MAX),
+            of("poll", &self.polls, POLLS_MAX),
+            of("follower", &self.followers, FOLLOWERS_MAX),
+            of("walk", &self.walks, WALKS_MAX),
+        ]
+    }
+
     /// Begins something, or refuses because too much of its kind is under way.
     ///
     /// # Errors

@@ -93,12 +93,20 @@ pub fn response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(problem)).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-    if status == StatusCode::SERVICE_UNAVAILABLE || status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-    }
+    come_back(&mut response);
     // Carried along so that the request's id can be put in where it is known; see `answer`.
     response.extensions_mut().insert(problem.clone());
     response
+}
+
+/// Seconds after which to come back where nobody knows better.
+const COME_BACK_SECONDS: &str = "2";
+
+/// Says when to come back, where it is worth while.
+pub fn come_back(response: &mut Response) {
+    if matches!(response.status(), StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+        response.headers_mut().entry(header::RETRY_AFTER).or_insert(HeaderValue::from_static(COME_BACK_SECONDS));
+    }
 }
 
 impl IntoResponse for No {

@@ -21,7 +21,8 @@ use crate::app::App;
 use crate::door::Route;
 use crate::problem::No;
 use crate::{
-    access, agent, answer, artifact, audit, change, deployment, estate, freeze, measure, overload, pages, record, release,
+    access, agent, answer, artifact, audit, change, deployment, estate, freeze, measure, metrics, observe, overload, pages,
+    rates, record, release,
 };
 
 /// Longest time a request may take; long polls and streams end before it by themselves or send as they go.
@@ -39,6 +40,7 @@ pub fn routes() -> Vec<Route> {
         audit::api::routes(),
         measure::api::routes(),
         record::api::routes(),
+        metrics::api::routes(),
         access::api::routes(),
     ]
     .into_iter()
@@ -68,7 +70,8 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(pages::router())
         .fallback(pages::no_such_page)
         .layer(from_fn_with_state(app.clone(), overload::bound))
-        .with_state(app)
+        .layer(from_fn_with_state(app.clone(), rates::bound))
+        .with_state(app.clone())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, Duration::from_secs(REQUEST_SECONDS)))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(answer::complete))
@@ -77,6 +80,7 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(set(header::X_FRAME_OPTIONS, "DENY"))
         .layer(set(header::REFERRER_POLICY, "same-origin"))
         .layer(set(header::CONTENT_SECURITY_POLICY, POLICY))
+        .layer(from_fn_with_state(app, observe::observe))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
 }
@@ -97,8 +101,13 @@ async fn healthy() -> &'static str {
     "healthy\n"
 }
 
-/// Ready means that the database answers.
+/// Ready means that the database answers and that the server is not about to end.
 async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, No> {
+    if app.ending.is_cancelled() {
+        return Err(
+            Refusal::new(Code::Overloaded, "the server is about to end", "ask another one, or this one after its start").into()
+        );
+    }
     match app.store.head().await {
         Ok(_) => Ok("ready\n"),
         Err(error) => {

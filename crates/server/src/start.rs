@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidegate_domain::access::{Person, TokenPurpose};
 use tidegate_domain::deployment::artifact::Artifact;
@@ -12,14 +13,17 @@ use tidegate_store::{Filter, Order, PageRequest, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::service;
 use crate::agent::sessions::Sessions;
-use crate::app::{App, Bells, Commands, SYSTEM, Settings};
+use crate::app::{App, Bells, Commands, SYSTEM, Serving, Settings};
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
+use crate::metrics::Metrics;
 use crate::overload::Overload;
 use crate::problem::{Fault, No};
+use crate::rates::Rates;
 use crate::secret::ServerKey;
 
 /// The embedded database, in a data directory and in a backup of it.
@@ -28,6 +32,11 @@ const DATABASE: &str = "tidegate.db";
 const KEY: &str = "server.key";
 /// The finished files of the media library, likewise.
 const OBJECTS: &str = "media/objects";
+
+/// Seconds for requests that are under way when the server ends: what has begun is answered in less, save for large uploads.
+const DRAIN_SECONDS: u64 = 10;
+/// Seconds for the store to write what is in its queue and to close.
+const CLOSE_SECONDS: u64 = 10;
 
 /// How to start a server.
 #[derive(Debug, Clone)]
@@ -42,6 +51,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// Whether check gates may run commands on this host.
     pub allow_commands: bool,
+    /// How requests are served.
+    pub serving: Serving,
 }
 
 /// A server that runs.
@@ -59,14 +70,19 @@ pub struct Running {
 }
 
 impl Running {
-    /// Ends it: no more requests, no more decisions, then the store.
+    /// Ends it in order: not ready any more, what waits for news sent home, no more connections, the requests under way, no more
+    /// decisions, then the store with all that it was given. Each part has a bound, so that it ends whatever hangs.
     pub async fn stop(self) {
+        self.app.ending.cancel();
+        tokio::time::sleep(Duration::from_secs(u64::from(self.app.settings.serving.linger_seconds))).await;
         // Whoever listens for the end has gone already if nobody hears this.
         let _ = self.stop.send(true);
         for task in self.tasks {
             drop(task.await);
         }
-        self.app.store.close().await;
+        if tokio::time::timeout(Duration::from_secs(CLOSE_SECONDS), self.app.store.close()).await.is_err() {
+            tracing::warn!("the database did not close within {CLOSE_SECONDS} s; what was answered is in it");
+        }
     }
 }
 
@@ -76,15 +92,28 @@ impl Running {
 ///
 /// [`No::Fault`] if a file or the database cannot be opened.
 pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<Arc<App>, No> {
-    install_tls();
     make_private(&config.data)?;
-    let url = database(config);
-    let store = Store::open(&url).await?;
+    let store = Store::open(&database(config)).await?;
+    with(store, config, clock, address).await
+}
+
+/// Opens what a server works on beside that server, which may be of an earlier program and run.
+async fn beside(config: &Config) -> Result<Arc<App>, No> {
+    make_private(&config.data)?;
+    let store = Store::open_beside(&database(config)).await?;
+    with(store, config, Clock::System, config.listen).await
+}
+
+async fn with(store: Store, config: &Config, clock: Clock, address: SocketAddr) -> Result<Arc<App>, No> {
+    install_tls();
     let media = Media::open(config.data.join("media")).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
     let http = http.map_err(|error| Fault::new(error.to_string()))?;
     Ok(Arc::new(App {
+        rates: Rates::new(&config.serving),
+        metrics: Metrics::new(&store, clock.now_ms()),
+        ending: CancellationToken::new(),
         store,
         media,
         clock,
@@ -96,10 +125,12 @@ pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<
         overload: Overload::default(),
         http,
         settings: Settings {
+            listen: address,
             data: config.data.clone(),
             public_url,
             zone: zone(),
             commands: if config.allow_commands { Commands::Allowed } else { Commands::Refused },
+            serving: config.serving,
         },
     }))
 }
@@ -166,18 +197,25 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
     let (stop, stopped) = watch::channel(false);
     let orchestrator = tokio::spawn(crate::orchestrator::run(app.clone(), stopped.clone()));
     let router = crate::router(app.clone());
-    let mut ending = stopped;
-    let serving = tokio::spawn(async move {
-        // Made ready once: a router handed over as it is would be copied whole for each connection, which of ten thousand idle
-        // agents takes gigabytes.
-        let served = axum::serve(listener, router.into_make_service());
-        // Long polls and streams are cut off: agents and pages come back by themselves.
-        tokio::select! {
-            ended = served => if let Err(error) = ended { tracing::error!(%error, "the listener ended") },
-            _ = ending.changed() => {}
-        }
-    });
+    let serving = tokio::spawn(serve(listener, router, stopped));
     Ok(Running { address, app, login_link, _lock: lock, stop, tasks: vec![orchestrator, serving] })
+}
+
+/// Serves until it is told to stop, and then until the requests under way have their answers, or have had their time.
+async fn serve(listener: TcpListener, router: axum::Router, stopped: watch::Receiver<bool>) {
+    let told = async |mut stopped: watch::Receiver<bool>| drop(stopped.wait_for(|stopped| *stopped).await);
+    let overdue = async |stopped| {
+        told(stopped).await;
+        tokio::time::sleep(Duration::from_secs(DRAIN_SECONDS)).await;
+    };
+    // Made ready once: a router handed over as it is would be copied whole for each connection, which of ten thousand idle
+    // agents takes gigabytes.
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, service).with_graceful_shutdown(told(stopped.clone()));
+    tokio::select! {
+        ended = served.into_future() => if let Err(error) = ended { tracing::error!(%error, "the listener ended") },
+        () = overdue(stopped) => tracing::warn!("requests were not over {DRAIN_SECONDS} s after the end began and are cut off"),
+    }
 }
 
 async fn first_link(app: &App) -> Result<Option<String>, No> {
@@ -227,7 +265,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>, started: im
 ///
 /// [`Code::NotFound`] if there is no such person.
 pub async fn login_link(config: &Config, person: &str) -> Result<String, No> {
-    let app = open(config, Clock::System, config.listen).await?;
+    let app = beside(config).await?;
     let link = service::login_link(&app, &Name::parse(person)?).await;
     app.store.close().await;
     link
@@ -239,7 +277,7 @@ pub async fn login_link(config: &Config, person: &str) -> Result<String, No> {
 ///
 /// [`Code::NotFound`] if there is no such person, [`Code::OutOfRange`] for a life that no token has.
 pub async fn api_token(config: &Config, request: &tidegate_api::request::MakeToken) -> Result<tidegate_api::view::MadeToken, No> {
-    let app = open(config, Clock::System, config.listen).await?;
+    let app = beside(config).await?;
     let made = service::make_beside(&app, request).await;
     app.store.close().await;
     made
@@ -259,7 +297,7 @@ pub async fn backup(config: &Config, to: &Path) -> Result<(), No> {
         let what = format!("there is no {DATABASE} in {}", config.data.display());
         return Err(Refusal::new(Code::NotFound, what, "name the data directory of a server").into());
     }
-    let app = open(config, Clock::System, config.listen).await?;
+    let app = beside(config).await?;
     make_private(to)?;
     let outcome = copied(&app, to).await;
     app.store.close().await;

@@ -215,6 +215,25 @@ impl Db {
         })
     }
 
+    /// Bytes on the disk.
+    pub(crate) async fn size_bytes(&self) -> Result<u64, sqlx::Error> {
+        match self {
+            Db::Sqlite(pool) => {
+                let options = pool.connect_options();
+                let file = options.get_filename();
+                let mut log = file.as_os_str().to_owned();
+                log.push("-wal");
+                let size = |path: &Path| std::fs::metadata(path).map(|found| found.len());
+                // Without a write-ahead log nothing has been written since the last start.
+                Ok(size(file)? + size(Path::new(&log)).unwrap_or(0))
+            }
+            Db::Postgres(_) => {
+                let rows = self.rows("SELECT pg_database_size(current_database())", vec![]).await?;
+                rows.first().ok_or(sqlx::Error::RowNotFound)?.count(0)
+            }
+        }
+    }
+
     /// Copies a live `SQLite` database into the new file `to`.
     pub(crate) async fn copy_into(&self, to: &Path) -> Result<(), Fault> {
         match self {

@@ -46,6 +46,14 @@ pub enum Fault {
         /// The newest version this program knows.
         known: u64,
     },
+    /// The database is that of an older program, which may be running.
+    #[error("the database has schema {found}, of an older program, and this program's is {known}")]
+    SchemaOlder {
+        /// The version in the database.
+        found: u64,
+        /// The version of this program.
+        known: u64,
+    },
     /// The linked `SQLite` is older than the first one without the WAL-reset race.
     #[error("the linked SQLite is {found} and at least {needed} is needed")]
     SqliteTooOld {
@@ -90,6 +98,11 @@ impl Fault {
                 Code::Malformed,
                 format!("\"{cursor}\" is not a page cursor of this list"),
                 "use the cursor from the answer before, unchanged, or none for the first page",
+            )),
+            Fault::SchemaOlder { .. } => Some(Refusal::new(
+                Code::StateForbids,
+                self.to_string(),
+                "use the program that runs the server; or start the server with this one first, which migrates the database",
             )),
             Fault::Unsupported { what, remedy } => Some(Refusal::new(Code::StateForbids, what, remedy)),
             Fault::Overloaded { .. } => {

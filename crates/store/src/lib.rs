@@ -14,8 +14,10 @@
 //! |---|---|
 //! | `db.rs` | the only file that knows that there are two databases |
 //! | `schema.rs` | the tables, as an ordered list of migrations |
+//! | `forms.rs` | records of earlier programs, brought into today's forms |
 //! | `writer.rs`, `group.rs`, `bulk.rs` | the way of a commit |
 //! | `chain.rs` | the hash of an event, and the walk that verifies all of them |
+//! | `telemetry.rs` | what an operator counts |
 //! | `records.rs`, `events.rs`, `orders.rs`, `logs.rs`, `documents.rs` | one kind of reading each |
 #![warn(missing_docs)]
 
@@ -26,6 +28,7 @@ mod db;
 mod documents;
 mod events;
 mod fault;
+mod forms;
 mod group;
 mod logs;
 pub mod media;
@@ -34,6 +37,7 @@ mod orders;
 mod records;
 mod schema;
 mod store;
+mod telemetry;
 mod writer;
 
 pub use chain::{Broken, Verified};
@@ -45,3 +49,5 @@ pub use nouns::package_key;
 pub use orders::{OrderRow, OrderState, TargetRow};
 pub use records::{Filter, Index, Order, Page, PageRequest, Record, Stored, Tick};
 pub use store::Store;
+pub use telemetry::Telemetry;
+pub use writer::QUEUE_MAX as COMMITS_WAITING_MAX;

@@ -176,6 +176,15 @@ impl Store {
 }
 
 impl Store {
+    /// How many records there are in each state.
+    pub async fn count_by_state<T: Record>(&self) -> Result<Vec<(String, u64)>, Fault> {
+        let mut clause = Clause::new("SELECT state, COUNT(*) FROM records WHERE noun = ");
+        clause.bind(T::NOUN.as_str());
+        clause.add(" GROUP BY state ORDER BY state");
+        let rows = self.reads().rows(clause.sql, clause.binds).await?;
+        rows.iter().map(|row| Ok((row.text(0)?, row.count(1)?))).collect()
+    }
+
     /// How many records of each state fall into each step of `step_ms` between the two ends of `filter`.
     ///
     /// # Errors

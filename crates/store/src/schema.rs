@@ -1,12 +1,22 @@
-//! The tables, as an ordered list of migrations: a script that has been released is never changed, a new one is added.
+//! The tables, as an ordered list of migrations: one that has been released is never changed, a new one is added. Databases of
+//! earlier programs are kept for tests: `crates/testkit/tests/fixtures`.
 //!
 //! `KEY64` is a 64-bit row number as primary key; `WORD` is text that sorts by its bytes, so that pages and the walk of
 //! `verify` come in the same order from both databases.
 
-use crate::Fault;
 use crate::db::{Bind, Db};
+use crate::{Fault, forms};
 
-const MIGRATIONS: &[&str] = &[FIRST, WHO];
+/// One step from a version of the schema to the next.
+#[derive(Clone, Copy)]
+enum Migration {
+    /// Statements.
+    Script(&'static str),
+    /// Records of before 2026-11-26 in the forms of that day.
+    Forms,
+}
+
+const MIGRATIONS: [Migration; 3] = [Migration::Script(FIRST), Migration::Script(WHO), Migration::Forms];
 
 /// What somebody did, newest first: the audit asks for it.
 const WHO: &str = "CREATE INDEX events_by_actor ON events (actor, position);";
@@ -93,12 +103,21 @@ CREATE TABLE log_chunks (
 CREATE TABLE log_sizes (attempt WORD PRIMARY KEY, bytes BIGINT NOT NULL, chunks BIGINT NOT NULL);
 ";
 
+/// What may be done to a database of an earlier program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// It is migrated.
+    Migrate,
+    /// Nothing, as that program may be running.
+    Leave,
+}
+
 /// Brings the schema to the newest version in one transaction.
 ///
 /// # Errors
 ///
-/// [`Fault::SchemaNewer`] if a newer program was here.
-pub(crate) async fn migrate(db: &Db) -> Result<(), Fault> {
+/// [`Fault::SchemaNewer`] if a newer program was here; [`Fault::SchemaOlder`] if an older one was and its work is left.
+pub(crate) async fn migrate(db: &Db, earlier: Earlier) -> Result<(), Fault> {
     let mut tx = db.begin().await?;
     tx.lock_schema().await?;
     tx.script("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL);").await?;
@@ -108,8 +127,14 @@ pub(crate) async fn migrate(db: &Db) -> Result<(), Fault> {
     if done > known {
         return Err(Fault::SchemaNewer { found: done, known });
     }
-    for script in &MIGRATIONS[done as usize..] {
-        tx.script(script).await?;
+    if let Some(found) = found.filter(|found| *found < known && earlier == Earlier::Leave) {
+        return Err(Fault::SchemaOlder { found, known });
+    }
+    for migration in &MIGRATIONS[done as usize..] {
+        match migration {
+            Migration::Script(script) => tx.script(script).await?,
+            Migration::Forms => forms::of_2026_11_26(&mut tx).await?,
+        }
     }
     let sql = match found {
         None => "INSERT INTO schema_version (version) VALUES ($1)",

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use crate::commit::Commit;
 use crate::db::{Address, Connections, Db};
+use crate::schema::Earlier;
 use crate::writer::Writer;
 use crate::{CommitError, Committed, Fault, db, group, schema};
 
@@ -29,8 +30,21 @@ impl Store {
     ///
     /// [`Fault::SchemaNewer`] after a newer program, [`Fault::SqliteTooOld`], [`Fault::Address`], or what the database says.
     pub async fn open(url: &str) -> Result<Store, Fault> {
+        Store::open_as(url, Earlier::Migrate).await
+    }
+
+    /// Opens the database beside a server that may be running: one of an earlier program is left as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::SchemaOlder`], or as [`Store::open`].
+    pub async fn open_beside(url: &str) -> Result<Store, Fault> {
+        Store::open_as(url, Earlier::Leave).await
+    }
+
+    async fn open_as(url: &str, earlier: Earlier) -> Result<Store, Fault> {
         let Connections { write, read, description } = db::connect(Address::parse(url)?).await?;
-        schema::migrate(&write).await?;
+        schema::migrate(&write, earlier).await?;
         let head = write.rows("SELECT position FROM feed", vec![]).await?.first().ok_or(sqlx::Error::RowNotFound)?.count(0)?;
         tracing::debug!(database = description, head, "store opened");
         Ok(Store { inner: Arc::new(Inner { read, writer: Writer::start(write, head), description }) })

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::db::{self, After, Bind, Db};
 use crate::group::{Known, Plan, Prepared};
-use crate::{CommitError, Committed, Fault, LogChunk, logs};
+use crate::{CommitError, Committed, Fault, LogChunk, Telemetry, logs};
 
 /// Commits in one transaction: what one fsync carries without making the first of them wait long.
 const GROUP_MAX: usize = 256;
@@ -18,7 +18,7 @@ const GROUP_WEIGHT_MAX: usize = 10_000;
 /// Turns given to other tasks before a group is closed.
 const TURNS_MAX: usize = 16;
 /// Commits that wait for the writer; whoever comes later waits outside.
-const QUEUE_MAX: usize = 1_024;
+pub const QUEUE_MAX: usize = 1_024;
 /// Seconds to wait for a place in the queue.
 const QUEUE_SECONDS: u64 = 10;
 /// Tries of a group whose connection or lock was lost before COMMIT.
@@ -42,6 +42,7 @@ pub(crate) struct Writer {
     queue: mpsc::Sender<Job>,
     positions: watch::Receiver<u64>,
     stop_after: Arc<AtomicI64>,
+    telemetry: Telemetry,
 }
 
 impl Writer {
@@ -52,13 +53,16 @@ impl Writer {
         let stop_after = Arc::new(AtomicI64::new(NEVER));
         let work = Work { db, bell, stop_after: stop_after.clone() };
         tokio::spawn(work.run(jobs));
-        Writer { queue, positions, stop_after }
+        Writer { queue, positions, stop_after, telemetry: Telemetry::default() }
     }
 
     pub(crate) async fn commit(&self, commit: Prepared) -> Result<Committed, CommitError> {
-        let (answer, answered) = oneshot::channel();
-        self.send(Job::Commit(Box::new(commit), answer)).await?;
-        answered.await.unwrap_or(Err(CommitError::Fault(Fault::Closed)))
+        let ask = async {
+            let (answer, answered) = oneshot::channel();
+            self.send(Job::Commit(Box::new(commit), answer)).await?;
+            answered.await.unwrap_or(Err(CommitError::Fault(Fault::Closed)))
+        };
+        self.telemetry.watch(ask).await
     }
 
     pub(crate) async fn log(&self, chunks: Vec<LogChunk>) -> Result<(), Fault> {
@@ -79,6 +83,10 @@ impl Writer {
         if self.queue.send(Job::Close(answer)).await.is_ok() {
             let _ = answered.await;
         }
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
     }
 
     pub(crate) fn positions(&self) -> watch::Receiver<u64> {

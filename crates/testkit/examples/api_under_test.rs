@@ -53,6 +53,8 @@ fn started(program: &Path, data: &Path) -> (Server, String) {
     command
         .args(["server", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
+        // A fuzzer asks as often as it can, with good tokens and with made-up ones.
+        .args(["--token-requests-per-second", "0", "--stranger-requests-per-second", "0"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use tidegate_server::app::Serving;
 use tidegate_server::clock::Clock;
 use tidegate_server::{Config, Running};
 
@@ -108,5 +109,12 @@ impl TestServer {
 
 /// A configuration for tests: any port of loopback, the embedded database.
 pub fn config(data: &Path) -> Config {
-    Config { listen: ([127, 0, 0, 1], 0).into(), data: data.to_owned(), database: None, public_url: None, allow_commands: false }
+    Config {
+        listen: ([127, 0, 0, 1], 0).into(),
+        data: data.to_owned(),
+        database: None,
+        public_url: None,
+        allow_commands: false,
+        serving: Serving::default(),
+    }
 }

@@ -5,8 +5,8 @@ use crate::source::Source;
 
 const STORE: &str = "crates/store/src/";
 
-/// The way of a commit, from its queue to its rows, and the schema.
-const WAY_OF_A_COMMIT: [&str; 5] = ["commit.rs", "writer.rs", "group.rs", "bulk.rs", "schema.rs"];
+/// The way of a commit, from its queue to its rows, and the schema with its migrations.
+const WAY_OF_A_COMMIT: [&str; 6] = ["commit.rs", "writer.rs", "group.rs", "bulk.rs", "schema.rs", "forms.rs"];
 
 /// Logs are telemetry and have a door of their own; nothing is decided by them.
 const LOG_DOOR: &str = "logs.rs";

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::service::{LogFormat, log, shutdown};
+use super::service::{Log, log, shutdown};
 use crate::arguments::Global;
 use crate::ending::Ending;
 
@@ -29,9 +29,8 @@ pub struct Agent {
     /// Stop the supervised programs when the agent ends in peace; without it they go on and are found again.
     #[arg(long)]
     stop_services_on_exit: bool,
-    /// How to log.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    log: LogFormat,
+    #[command(flatten)]
+    log: Log,
 }
 
 impl Agent {

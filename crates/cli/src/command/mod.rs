@@ -45,6 +45,7 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Ending> {
         Command::Agent(it) => it.run(cli.global).await,
         Command::Validate(it) => it.run(output),
         Command::Schema(_) => schema::Schema::run(),
+        Command::Alerts(_) => schema::Alerts::run(),
         Command::Completions(it) => it.run(),
         Command::Login(it) => it.run(cli.global, output).await,
         Command::Artifact(it) => it.run(session, output).await,

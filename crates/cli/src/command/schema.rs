@@ -1,4 +1,4 @@
-//! `tidegate schema` and `tidegate completions`
+//! What the program can print of itself: `tidegate schema`, `tidegate alerts` and `tidegate completions`
 
 use clap::{Args, CommandFactory as _};
 use clap_complete::Shell;
@@ -15,6 +15,17 @@ impl Schema {
     /// Prints it.
     pub fn run() -> Result<(), Ending> {
         exactly(&serde_json::to_string_pretty(&tidegate_api::strict::schema()).map_err(anyhow::Error::new)?)
+    }
+}
+
+/// Print alert rules for Prometheus, as they fit this version's metrics.
+#[derive(Debug, Args)]
+pub struct Alerts {}
+
+impl Alerts {
+    /// Prints them.
+    pub fn run() -> Result<(), Ending> {
+        exactly(include_str!("../../../../docs/operate/alerts.yaml"))
     }
 }
 

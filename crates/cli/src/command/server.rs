@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 use tidegate_domain::refusal::{Code, Refusal};
+use tidegate_server::app::{AddressFrom, Serving};
 use tidegate_server::{Config, Running};
 
-use super::service::{LogFormat, log, shutdown};
+use super::service::{Log, log, shutdown};
 use crate::ending::Ending;
 use crate::output::Output;
 
@@ -31,7 +32,14 @@ const LISTEN: &str = "127.0.0.1:7400";
 
 impl Place {
     fn config(self, listen: SocketAddr) -> Config {
-        Config { listen, data: self.data, database: self.database, public_url: self.public_url, allow_commands: false }
+        Config {
+            listen,
+            data: self.data,
+            database: self.database,
+            public_url: self.public_url,
+            allow_commands: false,
+            serving: Serving::default(),
+        }
     }
 
     /// For work beside a server: links name the address where servers listen by default.
@@ -45,6 +53,34 @@ pub fn beside(data: PathBuf, database: Option<String>) -> Result<Config, Ending>
     existing(Place { data, database, public_url: None }.beside()?)
 }
 
+/// How requests are served.
+#[derive(Debug, Args)]
+struct Asked {
+    /// Requests a second with one token or browser session; ten seconds' worth may come at once. 0: no bound.
+    #[arg(long, default_value_t = 100, value_name = "COUNT")]
+    token_requests_per_second: u32,
+    /// Requests a second from one address without a good token; ten seconds' worth may come at once. 0: no bound.
+    #[arg(long, default_value_t = 20, value_name = "COUNT")]
+    stranger_requests_per_second: u32,
+    /// A proxy in front says in X-Forwarded-For where requests come from; its last entry is believed.
+    #[arg(long)]
+    behind_proxy: bool,
+    /// Seconds between the signal to end and its beginning, in which `/readyz` says no and requests are still taken.
+    #[arg(long, default_value_t = 1, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=60))]
+    linger_seconds: u32,
+}
+
+impl Asked {
+    fn serving(&self) -> Serving {
+        Serving {
+            token_requests_per_second: self.token_requests_per_second,
+            stranger_requests_per_second: self.stranger_requests_per_second,
+            address: if self.behind_proxy { AddressFrom::Proxy } else { AddressFrom::Connection },
+            linger_seconds: self.linger_seconds,
+        }
+    }
+}
+
 /// Run the server. The first start prints a link that makes you its administrator.
 #[derive(Debug, Args)]
 pub struct Server {
@@ -56,16 +92,18 @@ pub struct Server {
     /// Let check gates run commands on this host.
     #[arg(long)]
     allow_commands: bool,
-    /// How to log.
-    #[arg(long, value_enum, default_value_t, value_name = "FORMAT")]
-    log: LogFormat,
+    #[command(flatten)]
+    asked: Asked,
+    #[command(flatten)]
+    log: Log,
 }
 
 impl Server {
     /// Runs until a signal comes.
     pub async fn run(self, output: &Output) -> Result<(), Ending> {
         log(self.log);
-        let config = Config { allow_commands: self.allow_commands, ..self.place.config(self.listen) };
+        let serving = self.asked.serving();
+        let config = Config { allow_commands: self.allow_commands, serving, ..self.place.config(self.listen) };
         let started = |running: &Running| {
             output.note(&format!("listening on http://{}", running.address));
             if let Some(link) = &running.login_link {

@@ -11,6 +11,7 @@ mod voice;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use tidegate_server::app::Serving;
 use tidegate_server::clock::Clock;
 
 use landscape::Landscape;
@@ -60,6 +61,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         database: None,
         public_url: None,
         allow_commands: false,
+        serving: Serving::default(),
     };
     let running = tidegate_server::start(&config, Clock::System).await.map_err(|no| anyhow::anyhow!("{no}"))?;
     let people = People::new(&running).await?;

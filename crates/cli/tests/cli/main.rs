@@ -4,6 +4,7 @@
 mod endings;
 mod help;
 mod plain;
+mod process;
 mod story;
 mod validate;
 mod world;

@@ -59,6 +59,7 @@ impl World {
             database: None,
             public_url: None,
             allow_commands: false,
+            serving: tidegate_server::app::Serving::default(),
         };
         let server = tidegate_server::start(&config, Clock::System).await.expect("the server starts");
         let token = tidegate_server::first_token(&server).await.expect("a token");

@@ -32,8 +32,11 @@ pub struct Plan {
     /// What goes together, in order.
     pub waves: Vec<Wave>,
     /// Failed targets tolerated. A percentage is one of the frozen set: whoever is excluded leaves it.
+    // Plans of before 2026-11-26 call it otherwise and have none of the next two; they stay as they were written.
+    #[serde(alias = "failures_max")]
     pub max_failures: Amount,
     /// Targets that must be neither failed nor at work at any time, of the frozen set.
+    #[serde(default = "none")]
     pub min_healthy: Amount,
     /// Seconds without a newly healthy target after which a wave at work has failed.
     pub progress_deadline_seconds: Option<u32>,
@@ -51,6 +54,10 @@ pub struct Plan {
     /// Components that the plan back leaves as they are, for nothing verified is known to go back to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallback_leaves: Vec<Name>,
+}
+
+fn none() -> Amount {
+    Amount::Count(0)
 }
 
 /// What each component has: its version and the digest of its bytes.

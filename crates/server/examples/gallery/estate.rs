@@ -14,6 +14,7 @@ use tidegate_server::web::page::audit::{AuditAsked, AuditPage};
 use tidegate_server::web::page::calendar::{Asked, Calendar, Day, Panel, Span};
 use tidegate_server::web::page::environments::{Cell, Column, Known, Matrix, Pending, Row};
 use tidegate_server::web::page::people::PeoplePage;
+use tidegate_server::web::page::settings::{Database, From, Group, ReleaseKey, Setting, SettingsPage};
 use tidegate_server::web::page::targets::{TargetPage, TargetShown};
 
 use crate::world::{self, DAY, HOUR, MINUTE, NOW, SECOND, digest, environment, id, name, version};
@@ -151,6 +152,40 @@ pub fn people() -> PeoplePage {
         people: vec![person("alice"), person("bob"), person("vera")],
         tokens: vec![token("TOK-01k8a1", "laptop", None), token("TOK-01k8a2", "ci", Some(NOW - DAY))],
     }
+}
+
+pub fn settings() -> SettingsPage {
+    let row = |name: &str, value: &str, from| Setting { name: name.into(), value: value.into(), from };
+    let server = vec![
+        row("Version", "0.1.0", From::Program),
+        row("Listens on", "127.0.0.1:7400", From::Flag("--listen")),
+        row("Public address", "https://tidegate.example.net", From::Flag("--public-url")),
+        row("Database", "SQLite 3.51.3 at /var/lib/tidegate/tidegate.db", From::Flag("--database")),
+        row("Zone of pages", "Europe/Berlin", From::Host("TZ")),
+    ];
+    let requests = vec![
+        row("Requests with one token or session", "100 a second, 1000 at once", From::Flag("--token-requests-per-second")),
+        row("Agents that listen at once", "40000; now 9998", From::Program),
+        row("API tokens", "as long as each was made for, at most 400 days", From::Page("/people", "People")),
+    ];
+    SettingsPage {
+        groups: vec![Group { title: "This server".into(), rows: server }, Group { title: "Requests".into(), rows: requests }],
+        server_key: "q1f3bF7yDzvCkHSgqNc1Yf8bXjY2S3hQw0tYkq7zN1M=".into(),
+        keys: vec![ReleaseKey {
+            key: "Zk9l4c1vYf8bXjY2S3hQw0tYkq7zN1Mq1f3bF7yDzvA=".into(),
+            artifacts: 12,
+            last_at_ms: NOW - DAY,
+        }],
+        database: Database::Embedded,
+        data: "/var/lib/tidegate".into(),
+        public_url: "https://tidegate.example.net".into(),
+        database_bytes: 48 << 20,
+        started_at_ms: NOW - 3 * DAY,
+    }
+}
+
+pub fn settings_on_postgresql() -> SettingsPage {
+    SettingsPage { keys: Vec::new(), database: Database::PostgreSql, data: "/srv/tide gate".into(), ..settings() }
 }
 
 fn freezes() -> Vec<Freeze> {

@@ -11,6 +11,7 @@ use tidegate_domain::{Code, Digest, Refusal};
 use tidegate_store::Stored;
 
 use crate::app::App;
+use crate::observe;
 use crate::problem::No;
 use crate::secret;
 
@@ -65,7 +66,9 @@ impl Caller {
             _ => return Ok(None),
         };
         let person = app.store.load::<Person>(person.as_str()).await?;
-        Ok(person.map(|found| Caller { person: found.value, token: Some(token.id), csrf }))
+        let caller = person.map(|found| Caller { person: found.value, token: Some(token.id), csrf });
+        caller.iter().for_each(|caller| observe::asked_by(&caller.actor()));
+        Ok(caller)
     }
 
     /// Somebody who is not signed in; may do what everybody may.
@@ -146,11 +149,13 @@ pub fn csrf_of(secret: &str) -> String {
     Digest::of(format!("tidegate form v1\n{secret}").as_bytes()).hex()[..32].to_owned()
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
+/// The secret in the header.
+pub fn bearer(headers: &HeaderMap) -> Option<String> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::to_owned)
 }
 
-fn cookie(headers: &HeaderMap) -> Option<String> {
+/// The secret in the cookie.
+pub fn cookie(headers: &HeaderMap) -> Option<String> {
     let all = headers.get(header::COOKIE)?.to_str().ok()?;
     all.split(';')
         .filter_map(|one| one.trim().split_once('='))

@@ -24,6 +24,7 @@ use super::service;
 use crate::app::App;
 use crate::deployment::desk;
 use crate::door::read;
+use crate::observe;
 use crate::problem::{Fault, No};
 use crate::secret;
 
@@ -54,9 +55,11 @@ fn session_token(headers: &HeaderMap) -> Option<&str> {
 
 /// Whose session a call belongs to. Asked before a body is read, so that nobody else fills the memory.
 fn agent(app: &App, headers: &HeaderMap) -> Result<Name, Refusal> {
-    session_token(headers)
+    let target = session_token(headers)
         .and_then(|token| app.sessions.target(token))
-        .ok_or_else(|| Refusal::new(Code::NotSignedIn, "this agent has no session", "make a new session with the agent's key"))
+        .ok_or_else(|| Refusal::new(Code::NotSignedIn, "this agent has no session", "make a new session with the agent's key"))?;
+    observe::asked_by(&Actor::Agent(target.clone()));
+    Ok(target)
 }
 
 async fn enrol(State(app): Shared, body: Body) -> Result<Json<wire::Enrolled>, No> {
@@ -98,6 +101,7 @@ async fn poll(State(app): Shared, headers: HeaderMap, body: Body) -> Result<Json
     let wait = Duration::from_secs(u64::from(request.wait_seconds.min(limits::POLL_SECONDS)));
     let bell = app.bells.of(&target);
     let until = tokio::time::Instant::now() + wait;
+    goes_on(&app)?;
     loop {
         // The bell is armed before the look, so that a ring in between is not lost.
         let rung = bell.notified();
@@ -108,12 +112,33 @@ async fn poll(State(app): Shared, headers: HeaderMap, body: Body) -> Result<Json
         app.sessions.heard(&target, &request.agent_version, app.now_ms());
         let answer = answer(&app, &target, &request).await?;
         let news = !answer.orders.is_empty() || !answer.cancel.is_empty() || !answer.settled.is_empty();
-        if news || tokio::time::timeout_at(until, rung).await.is_err() {
-            let message = serde_json::to_string(&answer).map_err(|error| Fault::new(error.to_string()))?;
-            let signature = app.key.sign(&wire::answer_text(&message));
-            return Ok(Json(wire::Signed { message, signature }));
+        if news || is_over(&app, until, rung).await {
+            return signed(&app, &answer);
         }
     }
+}
+
+/// Sends an agent away that comes while the server ends: it comes back by itself, by then to whoever serves next.
+fn goes_on(app: &App) -> Result<(), Refusal> {
+    if !app.ending.is_cancelled() {
+        return Ok(());
+    }
+    let remedy = "come back after the seconds that Retry-After names";
+    Err(Refusal::new(Code::Overloaded, "the server is about to end", remedy))
+}
+
+/// Waits for the bell; whether there was none until then, or the server is about to end.
+async fn is_over(app: &App, until: tokio::time::Instant, rung: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        () = app.ending.cancelled() => true,
+        rung = tokio::time::timeout_at(until, rung) => rung.is_err(),
+    }
+}
+
+fn signed(app: &App, answer: &wire::PollAnswer) -> Result<Json<wire::Signed>, No> {
+    let message = serde_json::to_string(answer).map_err(|error| Fault::new(error.to_string()))?;
+    let signature = app.key.sign(&wire::answer_text(&message));
+    Ok(Json(wire::Signed { message, signature }))
 }
 
 async fn answer(app: &App, target: &Name, request: &wire::PollRequest) -> Result<wire::PollAnswer, No> {

@@ -19,7 +19,7 @@ use tidegate_store::EventRow;
 use super::follow::Follower;
 use crate::access::Caller;
 use crate::app::App;
-use crate::door::{Act, Input, Route, Source, get, raw};
+use crate::door::{Act, Input, Route, Source, Told, get, raw};
 use crate::overload::Load;
 use crate::problem::No;
 
@@ -28,7 +28,7 @@ pub fn routes() -> Vec<Route> {
     let stream = ("/stream", Permission::Read, "Follow the history as server-sent events, from Last-Event-ID or `after` on");
     vec![
         get("/events", Permission::Read, "Read the history in order", events),
-        raw::<StreamQuery>(Method::GET, stream, Source::Query, None, on_get(follow)),
+        raw::<StreamQuery>(Method::GET, stream, Source::Query, Told::Stream, on_get(follow)),
         get("/audit", Permission::Read, "Walk the whole history and verify every hash", verify),
     ]
 }
@@ -50,7 +50,7 @@ pub struct EventsQuery {
 }
 
 /// The whole history tells about everything, so that reading it needs the permission everywhere.
-pub(super) fn everywhere(caller: &Caller) -> Result<(), Refusal> {
+pub fn everywhere(caller: &Caller) -> Result<(), Refusal> {
     caller.require(Permission::Read, About::default())
 }
 
@@ -110,6 +110,7 @@ async fn verify(app: Arc<App>, act: Act, _: Input<Nothing>) -> Result<AuditVerif
 pub async fn verified(app: &App) -> Result<AuditVerified, No> {
     let _walk = app.overload.enter(Load::Walk)?;
     let found = app.store.verify().await?;
+    app.metrics.verified(app.now_ms(), found.broken.is_none());
     let broken =
         found.broken.map(|it| BrokenEntry { stream: it.stream, version: it.version, position: it.position, what: it.what });
     Ok(AuditVerified { events: found.events, streams: found.streams, broken })

@@ -55,7 +55,11 @@ impl Follower {
                 Ok(rows) if rows.is_empty() => {
                     // Another process may have written, whose bell does not ring here.
                     let patience = Duration::from_secs(u64::from(limits::LOOK_SECONDS));
-                    drop(tokio::time::timeout(patience, self.bell.changed()).await);
+                    tokio::select! {
+                        // Whoever follows comes back by themselves, with the last position they have.
+                        () = self.app.ending.cancelled() => return None,
+                        _ = tokio::time::timeout(patience, self.bell.changed()) => {}
+                    }
                 }
                 Ok(rows) => {
                     allowed(&self.app, &self.request).await.ok()?;

@@ -18,14 +18,14 @@ use tidegate_domain::event::Stream;
 use tidegate_domain::{Code, Refusal};
 
 use crate::access::Caller;
-use crate::answer::is_for_programs;
+use crate::answer::{Said, is_for_programs};
 use crate::app::App;
 use crate::door::Act;
 use crate::problem::No;
 use crate::web::assets;
 use crate::web::layout::Chrome;
 use crate::web::page::{login, message};
-use crate::{access, artifact, audit, calendar, change, deployment, estate, freeze, measure, release, today};
+use crate::{access, artifact, audit, calendar, change, deployment, estate, freeze, measure, release, settings, today};
 
 /// Entries of a history on one page.
 const HISTORY: u32 = 200;
@@ -44,6 +44,7 @@ pub fn router() -> Router<Arc<App>> {
         .merge(audit::pages::router())
         .merge(measure::pages::router())
         .merge(access::pages::router())
+        .merge(settings::pages::router())
         .route("/assets/{name}", get(asset))
         .route("/docs/errors/{code}", get(error_page))
         .layer(from_fn(from_here))
@@ -138,7 +139,10 @@ pub fn fresh(markup: Markup) -> Response {
 pub fn no_page(chrome: &Chrome, no: &No) -> Response {
     let problem = no.problem();
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, fresh(message::problem(chrome, &problem))).into_response()
+    let mut response = (status, fresh(message::problem(chrome, &problem))).into_response();
+    crate::problem::come_back(&mut response);
+    response.extensions_mut().insert(Said(problem.code));
+    response
 }
 
 /// Whatever has no door: a page for people, a problem for programs.

@@ -69,6 +69,8 @@ pub enum Section {
     Insights,
     /// `/people`
     People,
+    /// `/settings`
+    Settings,
     /// None of them.
     Other,
 }
@@ -114,7 +116,7 @@ pub fn page(chrome: &Chrome, section: Section, title: &str, main: &Markup) -> Ma
                 (PreEscaped(ICONS))
                 (bar(chrome, section))
                 main id="main" tabindex="-1" { (main) }
-                (foot(chrome))
+                (foot(chrome, section))
             }
         }
     }
@@ -154,13 +156,17 @@ fn person(chrome: &Chrome) -> Markup {
     }
 }
 
-fn foot(chrome: &Chrome) -> Markup {
+fn foot(chrome: &Chrome, section: Section) -> Markup {
     let clock = chrome.clock();
     html! {
         footer.foot {
             span id="as-of" data-live="as-of" { "As of " (clock.at_second(chrome.now_ms)) }
             span { "times in " (clock.zone_name()) }
             a href="/api/openapi.json" { "API" }
+            // At the foot, as it is looked at once in a while, and by few.
+            @if chrome.may(Permission::Administer, None, None) {
+                a href="/settings" aria-current=[(section == Section::Settings).then_some("page")] { "Settings" }
+            }
             span.keys-hint id="keys-hint" hidden { "keys: " kbd { "?" } }
             div.theme id="theme" role="group" aria-label="Theme" hidden {
                 @for theme in ["auto", "light", "dark"] { button type="button" value=(theme) aria-pressed="false" { (theme) } }

@@ -30,6 +30,25 @@ pub async fn a_closed_store_refuses_and_a_reopened_one_remembers(world: &World) 
     again.close().await;
 }
 
+/// A change as it was written before 2026-11-26, with one plan for all its environments.
+const EARLIER_CHANGE: &str =
+    r#"{"author":"ada","content":{"application":"shop","environments":["live"],"plan":"sha256:ab","title":"x"}}"#;
+
+pub async fn records_of_an_earlier_program_are_brought_into_forms_of_today(world: &World) {
+    world.store.close().await;
+    world.raw("UPDATE schema_version SET version = 2").await;
+    let row = "INSERT INTO records (noun, id, version, state, sort_at_ms, updated_at_ms, title, search, body) VALUES";
+    world.raw(&format!("{row} ('change', 'CHG-1', 1, 'draft', 0, 0, '', '', '{EARLIER_CHANGE}')")).await;
+    let fault = Store::open_beside(&world.url).await.err().expect("that program may be running");
+    assert!(matches!(fault, Fault::SchemaOlder { found: 2, .. }), "{fault}");
+    assert_eq!(world.text("SELECT body FROM records WHERE id = 'CHG-1'").await, EARLIER_CHANGE);
+    Store::open(&world.url).await.expect("it migrates").close().await;
+    let now =
+        r#"{"author":"ada","content":{"application":"shop","environments":["live"],"plans":{"live":"sha256:ab"},"title":"x"}}"#;
+    assert_eq!(world.text("SELECT body FROM records WHERE id = 'CHG-1'").await, now);
+    Store::open_beside(&world.url).await.expect("it is of today").close().await;
+}
+
 pub async fn a_database_of_a_newer_program_is_refused(world: &World) {
     world.store.close().await;
     world.raw("UPDATE schema_version SET version = 999").await;

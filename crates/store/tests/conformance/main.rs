@@ -75,6 +75,7 @@ on_both! {
     model::groups_behave_like_one_commit_after_the_other,
     keeping::a_closed_store_refuses_and_a_reopened_one_remembers,
     keeping::a_database_of_a_newer_program_is_refused,
+    keeping::records_of_an_earlier_program_are_brought_into_forms_of_today,
     keeping::a_backup_is_whole,
     keeping::a_lost_connection_is_replaced,
     keeping::the_description_has_no_password,

@@ -47,6 +47,18 @@ impl World {
             connection.close().await.expect("it closes");
         }
     }
+
+    /// What stands in the one place that a query names.
+    pub async fn text(&self, sql: &str) -> String {
+        let sql = AssertSqlSafe(sql.to_owned());
+        if self.is_sqlite() {
+            let mut connection = SqliteConnection::connect(&self.url).await.expect("the file opens");
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("one text")
+        } else {
+            let mut connection = PgConnection::connect(&self.url).await.expect("the server answers");
+            sqlx::query_scalar(sql).fetch_one(&mut connection).await.expect("one text")
+        }
+    }
 }
 
 pub async fn on_sqlite(case: impl AsyncFn(&World)) {

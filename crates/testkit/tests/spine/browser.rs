@@ -9,20 +9,20 @@ use tidegate_testkit::TestServer;
 use crate::stage::Stage;
 
 /// A browser that follows nothing by itself.
-struct Browser {
+pub struct Browser {
     base: String,
     http: reqwest::Client,
     cookie: String,
 }
 
-struct Page {
-    status: u16,
+pub struct Page {
+    pub status: u16,
     headers: HeaderMap,
-    text: String,
+    pub text: String,
 }
 
 impl Browser {
-    fn new(server: &TestServer) -> Browser {
+    pub fn new(server: &TestServer) -> Browser {
         let http = reqwest::Client::builder().redirect(Policy::none()).build().expect("a client");
         Browser { base: server.admin.base.clone(), http, cookie: String::new() }
     }
@@ -33,7 +33,7 @@ impl Browser {
         Page { status, headers, text: response.text().await.expect("a page") }
     }
 
-    async fn get(&self, path: &str) -> Page {
+    pub async fn get(&self, path: &str) -> Page {
         self.send(self.http.get(format!("{}{path}", self.base))).await
     }
 
@@ -43,7 +43,7 @@ impl Browser {
     }
 
     /// Signs in and returns the cookie as it was set.
-    async fn sign_in(&mut self, running: &Running) -> String {
+    pub async fn sign_in(&mut self, running: &Running) -> String {
         self.sign_in_as(running, "admin").await
     }
 
@@ -263,7 +263,7 @@ async fn every_answer_tells_browsers_what_they_may_not_do() {
 }
 
 /// Everything that a list or a page of the navigation shows.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/calendar",
     "/calendar?view=quarter",
@@ -276,6 +276,7 @@ const PAGES: [&str; 12] = [
     "/artifacts",
     "/audit",
     "/people",
+    "/settings",
 ];
 
 #[tokio::test]
@@ -346,6 +347,15 @@ async fn a_token_and_a_link_are_made_by_page_and_shown_once() {
     assert!(theirs.status == 200 && !theirs.text.contains("kitchen-radio") && !theirs.text.contains("/people/admin/link"));
     let csrf = veras.csrf().await;
     assert_eq!(veras.post("/people/admin/link", &format!("csrf={csrf}")).await.status, 403);
+    let settings = veras.get("/settings").await;
+    assert!(settings.status == 403 && !settings.text.contains("server.key"), "{}", settings.text);
+    assert!(!theirs.text.contains("href=\"/settings\""), "nobody is led where they may not go");
+    let settings = browser.get("/settings").await;
+    assert!(
+        settings.text.contains("--token-requests-per-second") && settings.text.contains("tidegate backup "),
+        "{}",
+        settings.text
+    );
     assert_eq!(veras.get("/audit").await.status, 200, "she reads everywhere");
     drop(vera);
     server.running.stop().await;

@@ -80,6 +80,7 @@ async fn live(data: &Path, stage: &Stage, (clock, fleet): (&Arc<AtomicI64>, &mut
         database: None,
         public_url: None,
         allow_commands: false,
+        serving: tidegate_server::app::Serving::default(),
     };
     let app = tidegate_server::open(&config, Clock::Set(clock.clone()), config.listen).await.expect("it opens");
     app.store.stop_after(commits);
@@ -131,6 +132,7 @@ async fn end(data: &Path, stage: &Stage, clock: &Arc<AtomicI64>, fleet: &Fleet) 
         database: None,
         public_url: None,
         allow_commands: false,
+        serving: tidegate_server::app::Serving::default(),
     };
     let app = tidegate_server::open(&config, Clock::Set(clock.clone()), config.listen).await.expect("it opens");
     let mut told = String::new();

@@ -18,6 +18,7 @@ pub mod plan;
 mod recorded;
 pub mod release;
 pub mod releases;
+pub mod settings;
 pub mod targets;
 pub mod today;
 
