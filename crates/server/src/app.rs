@@ -13,9 +13,12 @@ use tidegate_store::{Commit, Committed, Record, RecordRow, Store, Stored, Stream
 use tokio::sync::Notify;
 
 use crate::agent::sessions::Sessions;
+use crate::calendar::ticks::Ticks;
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
 use crate::door::Act;
+use crate::estate::counted::Counted;
+use crate::measure::service::Measures;
 use crate::overload::Overload;
 use crate::problem::No;
 use crate::secret::ServerKey;
@@ -40,6 +43,12 @@ pub struct App {
     pub bells: Bells,
     /// How much is under way.
     pub overload: Overload,
+    /// What the figures are made of.
+    pub measures: Measures,
+    /// What of the estate is counted and compared.
+    pub counted: Counted,
+    /// What the calendar has counted.
+    pub ticks: Ticks,
     /// Asks other hosts.
     pub http: reqwest::Client,
     /// How it was started.

@@ -20,6 +20,7 @@ mod estate;
 mod freeze;
 mod list;
 mod measure;
+mod mirror;
 mod openapi;
 pub mod orchestrator;
 mod overload;

@@ -217,11 +217,12 @@ pub fn freezes() -> FreezesPage {
     ];
     let next = freeze("FRZ-01k9", "Year end", NOW + 29 * DAY, NOW + 44 * DAY);
     let over = freeze("FRZ-01k5", "Summer party", NOW - 90 * DAY, NOW - 89 * DAY);
-    FreezesPage { freezes: vec![now, next, over], deployments: vec![view(deployments::refused()), view(deployments::canary())] }
+    let freezes = List { rows: vec![now, next, over], next: None, query: ListQuery::default() };
+    FreezesPage { freezes, deployments: vec![view(deployments::refused()), view(deployments::canary())] }
 }
 
 pub fn freezes_empty() -> FreezesPage {
-    FreezesPage { freezes: Vec::new(), deployments: Vec::new() }
+    FreezesPage { freezes: List { rows: Vec::new(), next: None, query: ListQuery::default() }, deployments: Vec::new() }
 }
 
 fn place(application: &str, runs: Option<(&str, i64)>) -> Place {

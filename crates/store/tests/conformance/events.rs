@@ -22,14 +22,17 @@ pub async fn events_are_read_by_position_by_stream_and_backwards(world: &World) 
     assert_eq!(positions(&store.events_after(3, 10).await.expect("they are read")), [4, 5]);
     assert_eq!(positions(&store.events_after(u64::MAX, 10).await.expect("they are read")), [0; 0]);
     assert_eq!(positions(&store.events_of(&stream("A"), 1, 10).await.expect("they are read")), [2, 5]);
-    assert_eq!(positions(&store.events_before(None, &EventFilter::default(), 2).await.expect("they are read")), [5, 4]);
-    assert_eq!(positions(&store.events_before(Some(4), &EventFilter::default(), 10).await.expect("they are read")), [3, 2, 1]);
+    assert_eq!(positions(&store.events_before(None, &EventFilter::default(), 2).await.expect("they are read").rows), [5, 4]);
+    assert_eq!(
+        positions(&store.events_before(Some(4), &EventFilter::default(), 10).await.expect("they are read").rows),
+        [3, 2, 1]
+    );
     let of_changes = EventFilter { noun: Some(Noun::Change), ..EventFilter::default() };
-    assert_eq!(positions(&store.events_before(Some(5), &of_changes, 2).await.expect("they are read")), [4, 2]);
+    assert_eq!(positions(&store.events_before(Some(5), &of_changes, 2).await.expect("they are read").rows), [4, 2]);
     let of_one = EventFilter { stream: Some(stream("A")), actor: Some(Actor::Person(name("ada"))), ..EventFilter::default() };
-    assert_eq!(positions(&store.events_before(None, &of_one, 10).await.expect("they are read")), [5, 2, 1]);
+    assert_eq!(positions(&store.events_before(None, &of_one, 10).await.expect("they are read").rows), [5, 2, 1]);
     let by_nobody = EventFilter { actor: Some(Actor::System), ..of_one };
-    assert_eq!(positions(&store.events_before(None, &by_nobody, 10).await.expect("they are read")), [0; 0]);
+    assert_eq!(positions(&store.events_before(None, &by_nobody, 10).await.expect("they are read").rows), [0; 0]);
     let last = store.events_of(&stream("A"), 2, 1).await.expect("they are read").remove(0);
     assert_eq!((last.version, last.kind.as_str(), last.cause.as_str(), last.at_ms), (3, "three", "request 1", 1_000));
     assert_eq!((last.stream, last.actor), (stream("A"), Actor::Person(name("ada"))));

@@ -10,12 +10,12 @@ use crate::fill::RELEASES;
 use crate::world::{APPLICATIONS, id};
 
 /// Requests from one connection, and from each of several.
-const ALONE: usize = 300;
-const EACH: usize = 40;
+const ALONE: usize = 200;
+const EACH: usize = 25;
 const TOGETHER: usize = 8;
 /// No address is asked for longer, however slow it is, but some answers it gets.
-const LONGEST: Duration = Duration::from_secs(4);
-const FEWEST: usize = 12;
+const LONGEST: Duration = Duration::from_secs(2);
+const FEWEST: usize = 5;
 
 /// Somebody who is signed in, in a browser and with a token.
 pub struct Asker {
@@ -41,9 +41,21 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
     let planned = id("DEP", RELEASES, 57);
     let fleet = id("DEP", RELEASES + 1, 0);
     let lists = |list: &str| {
-        let mut all: Vec<String> = ["", "?sort=oldest", "?sort=name", "?application=app-07", "?environment=production-1",
-            "?application=app-07&environment=production-1", "?text=app-07", "?text=nowhere-to-be-found", "?text=4711", "?limit=200"]
-            .iter().map(|query| format!("{list}{query}")).collect();
+        let mut all: Vec<String> = [
+            "",
+            "?sort=oldest",
+            "?sort=name",
+            "?application=app-07",
+            "?environment=production-1",
+            "?application=app-07&environment=production-1",
+            "?text=app-07",
+            "?text=nowhere-to-be-found",
+            "?text=4711",
+            "?limit=200",
+        ]
+        .iter()
+        .map(|query| format!("{list}{query}"))
+        .collect();
         all.push(format!("{list}?after={deep}"));
         all.push(format!("{list}?application=app-07&after={deep}"));
         all
@@ -54,11 +66,18 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
         for list in ["/deployments", "/changes", "/releases", "/artifacts"] {
             all.extend(lists(&format!("{door}{list}")));
         }
-        all.extend(states(&format!("{door}/deployments"), &["failed", "succeeded", "planned", "running,paused,queued", "failed&application=app-07"]));
-        all.extend(states(&format!("{door}/changes"), &["closed", "awaiting_authorisation", "draft,submitted", "cancelled&application=app-07"]));
+        all.extend(states(
+            &format!("{door}/deployments"),
+            &["failed", "succeeded", "planned", "running,paused,queued", "failed&application=app-07"],
+        ));
+        all.extend(states(
+            &format!("{door}/changes"),
+            &["closed", "awaiting_authorisation", "draft,submitted", "cancelled&application=app-07"],
+        ));
         all.extend(states(&format!("{door}/releases"), &["closed", "early_life_support", "draft"]));
         all.push(format!("{door}/deployments?sort=name&after={}", deep_name(dep.as_str())));
-        for query in ["", "?environment=fleet", "?state=enrolled", "?text=fleet-099", "?text=nowhere-to-be-found", "?sort=newest"] {
+        for query in ["", "?environment=fleet", "?state=enrolled", "?text=fleet-099", "?text=nowhere-to-be-found", "?sort=newest"]
+        {
             all.push(format!("{door}/targets{query}"));
         }
         all.push(format!("{door}/targets?sort=name&after={}", deep_name("fleet-05000")));
@@ -69,10 +88,41 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
         all.push(format!("{door}/people"));
     }
     all.push(format!("/changes/{}", id("CHG", release * 9 + 2, 1)));
-    all.extend(["/", "/calendar", "/calendar?view=quarter", "/environments", "/environments?application=app-07", "/environments?from=staging-1&to=production-1"].map(str::to_owned));
-    all.extend(["/calendar?application=app-07", "/audit", "/audit?noun=deployment", "/audit?noun=freeze", "/audit?actor=carl", "/audit?actor=system", "/audit?before=1000000"].map(str::to_owned));
+    all.extend(
+        [
+            "/",
+            "/calendar",
+            "/calendar?view=quarter",
+            "/environments",
+            "/environments?application=app-07",
+            "/environments?from=staging-1&to=production-1",
+        ]
+        .map(str::to_owned),
+    );
+    all.extend(
+        [
+            "/calendar?application=app-07",
+            "/audit",
+            "/audit?noun=deployment",
+            "/audit?noun=freeze",
+            "/audit?actor=carl",
+            "/audit?actor=system",
+            "/audit?before=1000000",
+        ]
+        .map(str::to_owned),
+    );
     all.push(format!("/audit?stream=deployment/{dep}"));
-    for list in ["/applications", "/components", "/environments", "/strategies", "/tokens", "/events", "/events?after=1000000", "/measure/dora", "/whoami"] {
+    for list in [
+        "/applications",
+        "/components",
+        "/environments",
+        "/strategies",
+        "/tokens",
+        "/events",
+        "/events?after=1000000",
+        "/measure/dora",
+        "/whoami",
+    ] {
         all.push(format!("/api/v1{list}"));
     }
     all

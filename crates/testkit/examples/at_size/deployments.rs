@@ -209,11 +209,7 @@ fn place(world: &mut World, deployment: &Deployment, plan: &Plan, with_record: b
     let id = &deployment.id;
     let mut events = vec![SlotEvent::Taken { deployment: id.clone(), generation: deployment.generation }];
     if deployment.state == tidegate_domain::deployment::rollout::State::Succeeded {
-        events.push(SlotEvent::Verified {
-            deployment: id.clone(),
-            release: deployment.release.clone(),
-            package: plan.package(),
-        });
+        events.push(SlotEvent::Verified { deployment: id.clone(), release: deployment.release.clone(), package: plan.package() });
     }
     if deployment.state.is_terminal() {
         events.push(SlotEvent::Freed { deployment: id.clone() });

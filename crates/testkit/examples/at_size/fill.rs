@@ -183,7 +183,9 @@ impl Filler {
         let strategy: Strategy = read(serde_json::json!({"cut": {"rolling": {"batches": ["5%"]}}}));
         let newest = RELEASES - APPLICATIONS;
         let (environment, targets) = (crate::world::name(FLEET), world.fleet.clone());
-        for (number, (version, end)) in [(newest - APPLICATIONS, End::Succeeds), (newest, End::StaysPlanned)].into_iter().enumerate() {
+        for (number, (version, end)) in
+            [(newest - APPLICATIONS, End::Succeeds), (newest, End::StaysPlanned)].into_iter().enumerate()
+        {
             let wish = Wish {
                 id: id("DEP", RELEASES + 1, number),
                 application: 0,

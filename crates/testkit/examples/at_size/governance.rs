@@ -101,7 +101,8 @@ pub fn other_change(world: &World, number: usize, release: Option<usize>, (at_ms
     let environment = world.environments[number / APPLICATIONS % 12].name.clone();
     let class = if fate == Fate::Closed { Class::Standard } else { Class::Normal };
     let title = format!("Rotate the certificates of {application}, ticket {number}");
-    let mut play = Play::begin(id("CHG", number, 1), content(title, class, application, vec![environment]), release.as_ref(), at_ms);
+    let mut play =
+        Play::begin(id("CHG", number, 1), content(title, class, application, vec![environment]), release.as_ref(), at_ms);
     match fate {
         Fate::Draft => {}
         Fate::Awaiting => play.ask(&change::Command::Submit { by: name("dora") }, "dora"),
@@ -187,7 +188,6 @@ pub fn freeze(world: &World, number: usize, from_ms: Millis) -> StreamChange {
         lifted: None,
         exceptions: Vec::new(),
     };
-    let declared =
-        freeze::Event::Declared { name: freeze.name.clone(), from_ms: freeze.from_ms, until_ms: freeze.until_ms };
+    let declared = freeze::Event::Declared { name: freeze.name.clone(), from_ms: freeze.from_ms, until_ms: freeze.until_ms };
     crate::world::born(&freeze, &[declared], &person("carl"))
 }

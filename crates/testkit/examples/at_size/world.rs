@@ -70,10 +70,8 @@ impl World {
             }
         }
         environments.push(read(json!({"name": FLEET, "tier": "production", "controlled": true, "position": 99})));
-        let targets: BTreeMap<Name, Vec<Target>> = environments[..12]
-            .iter()
-            .map(|it: &Environment| (it.name.clone(), targets(&it.name, TARGETS_EACH)))
-            .collect();
+        let targets: BTreeMap<Name, Vec<Target>> =
+            environments[..12].iter().map(|it: &Environment| (it.name.clone(), targets(&it.name, TARGETS_EACH))).collect();
         let fleet = targets_of_fleet();
         World { begin_ms, now_ms, applications, components, environments, targets, fleet, slots: BTreeMap::new() }
     }
