@@ -17,9 +17,9 @@ pub(crate) const ROWS_MAX: u32 = 10_000;
 /// Parts that a list is merged from; each has its own range of an index.
 const PARTS_MAX: usize = 24;
 /// Rows that one page of [`Reach::Page`] looks through where the index has all that is looked at.
-const WALKED_MAX: u32 = 20_000;
+const WALKED_MAX: u32 = 10_000;
 /// The same where each row has to be read.
-const READ_MAX: u32 = 4_000;
+const READ_MAX: u32 = 2_000;
 /// Steps that ticks are counted in at most: two years of hours.
 const TICKS_MAX: Millis = 2 * 366 * 24;
 
@@ -94,10 +94,12 @@ pub enum Reach {
 }
 
 impl Filter {
-    /// Whether rows are looked at that it does not let through.
-    fn looks_at_others(&self) -> bool {
-        let said = [!self.states.is_empty(), !self.applications.is_empty(), !self.environments.is_empty(), self.parent.is_some()];
-        self.text.is_some() || said.into_iter().filter(|it| *it).count() > 1
+    /// Whether rows are looked at that it does not let through: no index leads to a text, nor to two places at once, nor to a state
+    /// of one in the order of names.
+    fn looks_at_others(&self, order: Order) -> bool {
+        let places = [!self.applications.is_empty(), !self.environments.is_empty(), self.parent.is_some()];
+        let places = places.into_iter().filter(|it| *it).count();
+        self.text.is_some() || places > 1 || (order == Order::ByName && places > 0 && !self.states.is_empty())
     }
 
     /// Whether it names no value that an index begins with.
@@ -226,7 +228,7 @@ impl Store {
         let seek = page.after.as_deref().map(|cursor| Seek::parse(cursor, page.order)).transpose()?;
         let limit = page.limit.clamp(1, ROWS_MAX);
         let list = List { noun: T::NOUN, filter, order: page.order, seek, until: None, limit: limit + 1 };
-        let is_walked = filter.reach == Reach::Page && filter.looks_at_others();
+        let is_walked = filter.reach == Reach::Page && filter.looks_at_others(page.order);
         let until = if is_walked { self.walk_end(&list).await? } else { None };
         let (sql, binds) = List { until: until.as_ref(), ..list }.sql();
         let rows = self.reads().rows(sql, binds).await?;
@@ -388,8 +390,11 @@ impl Clause {
 
     /// Everything but the state, which lists merge by.
     fn filter(&mut self, filter: &Filter) {
-        self.one_of("application", &filter.applications);
-        self.one_of("environment", &filter.environments);
+        // A thing has few parts: no database shall look through all of an application for them.
+        let (application, environment) =
+            if filter.parent.is_some() { ("(application || '')", "(environment || '')") } else { ("application", "environment") };
+        self.one_of(application, &filter.applications);
+        self.one_of(environment, &filter.environments);
         if let Some(parent) = &filter.parent {
             self.add(" AND parent = ");
             self.bind(parent.as_str());
@@ -462,7 +467,10 @@ impl List<'_> {
     fn select(&self, clause: &mut Clause, filter: &Filter) {
         clause.add("SELECT id, version, updated_at_ms, sort_at_ms, body FROM records WHERE noun = ");
         clause.bind(self.noun.as_str());
-        clause.one_of("state", &filter.states);
+        // In the order of names the place alone leads to an index that has it; with the state, all of that state would be sorted.
+        let is_placed = !filter.applications.is_empty() || !filter.environments.is_empty();
+        let by_name = self.order == Order::ByName && is_placed;
+        clause.one_of(if by_name || filter.parent.is_some() { "(state || '')" } else { "state" }, &filter.states);
         clause.filter(filter);
         self.ends(clause);
         // Without statistics SQLite would rather walk all ids in order than sort the few parts of one parent.

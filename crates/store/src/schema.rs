@@ -15,10 +15,13 @@ const WHO: &str = "CREATE INDEX events_by_actor ON events (actor, position);";
 /// works with them, and without.
 ///
 /// The first has all that a search for text and the counts of a calendar look at, so that neither reads a body. `LONG` is a text
-/// that `PostgreSQL` takes into no index, as it may be too long there. The others are for lists by name.
+/// that `PostgreSQL` takes into no index, as it may be too long there. The others are for lists by name, and for those of one state
+/// in one place.
 const INDEXES: &str = "
 CREATE INDEX IF NOT EXISTS records_walked ON records (noun, sort_at_ms, id, state, application, environment LONG(search));
 DROP INDEX IF EXISTS records_by_time;
+CREATE INDEX IF NOT EXISTS records_by_application_and_state ON records (noun, application, state, sort_at_ms, id) WHERE application IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_environment_and_state ON records (noun, environment, state, sort_at_ms, id) WHERE environment IS NOT NULL;
 CREATE INDEX IF NOT EXISTS records_by_state_and_id ON records (noun, state, id);
 CREATE INDEX IF NOT EXISTS records_by_application_and_id ON records (noun, application, id) WHERE application IS NOT NULL;
 CREATE INDEX IF NOT EXISTS records_by_environment_and_id ON records (noun, environment, id) WHERE environment IS NOT NULL;

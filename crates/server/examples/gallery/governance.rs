@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tidegate_api::Problem;
+use tidegate_api::request::ListQuery;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Strictness};
 use tidegate_domain::change::{Change, Choice, Class, Content, Level, Outcome, State as ChangeState, Vote};

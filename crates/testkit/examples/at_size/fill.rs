@@ -43,7 +43,7 @@ struct Filler {
 impl Filler {
     fn run(mut self, now_ms: Millis) {
         let begin_ms = now_ms - 366 * DAY_MS;
-        let mut world = World::new(begin_ms, now_ms);
+        let mut world = World::new(now_ms);
         self.changes = world.definitions();
         self.flush(begin_ms);
         let strategy: Strategy = read(serde_json::json!({}));

@@ -21,7 +21,6 @@ const TIERS: [&str; 4] = ["development", "test", "staging", "production"];
 
 /// Everything that deployments are made of.
 pub struct World {
-    pub begin_ms: Millis,
     pub now_ms: Millis,
     pub applications: Vec<Name>,
     /// Two of each application.
@@ -53,7 +52,7 @@ pub fn environment_of(tier: usize, region: usize) -> Name {
 }
 
 impl World {
-    pub fn new(begin_ms: Millis, now_ms: Millis) -> World {
+    pub fn new(now_ms: Millis) -> World {
         let applications: Vec<Name> = (0..APPLICATIONS).map(|number| name(&format!("app-{number:02}"))).collect();
         let component = |application: &Name, part: &str| -> Component {
             read(json!({"name": format!("{application}-{part}"), "application": application, "steps": [
@@ -73,7 +72,7 @@ impl World {
         let targets: BTreeMap<Name, Vec<Target>> =
             environments[..12].iter().map(|it: &Environment| (it.name.clone(), targets(&it.name, TARGETS_EACH))).collect();
         let fleet = targets_of_fleet();
-        World { begin_ms, now_ms, applications, components, environments, targets, fleet, slots: BTreeMap::new() }
+        World { now_ms, applications, components, environments, targets, fleet, slots: BTreeMap::new() }
     }
 
     pub fn environment(&self, name: &Name) -> &Environment {
