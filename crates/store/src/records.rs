@@ -507,7 +507,61 @@ impl List<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Order, Seek};
+    use tidegate_domain::Name;
+    use tidegate_domain::event::Noun;
+
+    use super::{Filter, List, Order, Seek};
+    use crate::Store;
+
+    /// What lists are asked for: each condition alone and several at once.
+    fn filters() -> Vec<Filter> {
+        let names = |names: &[&str]| names.iter().map(|name| Name::parse(name).expect("a name")).collect::<Vec<_>>();
+        let mut filters = Vec::new();
+        for states in [vec![], vec!["closed".to_owned()], vec!["closed".to_owned(), "running".to_owned()]] {
+            for applications in [names(&[]), names(&["a"]), names(&["a", "b"])] {
+                for environments in [names(&[]), names(&["e"])] {
+                    for (parent, text, from_ms) in [(None, None, None), (Some("p"), None, None), (None, Some("t"), Some(7))] {
+                        filters.push(Filter {
+                            states: states.clone(),
+                            applications: applications.clone(),
+                            environments: environments.clone(),
+                            parent: parent.map(str::to_owned),
+                            text: text.map(str::to_owned),
+                            from_ms,
+                            ..Filter::default()
+                        });
+                    }
+                }
+            }
+        }
+        filters
+    }
+
+    #[tokio::test]
+    async fn every_list_goes_by_an_index_and_sorts_no_more_than_the_parts_of_one_thing() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&format!("sqlite:{}", dir.path().join("a.db").display())).await.expect("it opens");
+        let seek = || Seek { sort_at_ms: 5, id: "x".to_owned() };
+        let until = seek();
+        for filter in filters() {
+            for order in [Order::NewestFirst, Order::OldestFirst, Order::ByName] {
+                for (seek, until) in [(None, None), (Some(seek()), None), (Some(seek()), Some(&until))] {
+                    let list = List { noun: Noun::Change, filter: &filter, order, seek, until, limit: 51 };
+                    let leading = filter.leading();
+                    let walk = List { filter: &leading, seek: list.seek.clone(), until: None, ..list }.walk();
+                    for (sql, binds) in [list.sql(), walk] {
+                        let rows = store.reads().rows(format!("EXPLAIN QUERY PLAN {sql}"), binds).await.expect("a plan");
+                        let plan: Vec<String> = rows.iter().map(|row| row.text(3).expect("a line")).collect();
+                        let scans = plan.iter().any(|line| line.starts_with("SCAN records"));
+                        assert!(!scans, "{order:?} {filter:?}\n{sql}\n{plan:#?}");
+                        let sorts = plan.iter().any(|line| line.contains("TEMP B-TREE")) && !sql.contains("UNION ALL");
+                        assert!(!sorts || filter.parent.is_some(), "{order:?} {filter:?}\n{sql}\n{plan:#?}");
+                    }
+                }
+            }
+        }
+        store.close().await;
+    }
 
     #[test]
     fn a_cursor_is_read_back_and_belongs_to_its_order() {

@@ -159,7 +159,7 @@ pub fn people() -> PeoplePage {
 }
 
 fn freezes() -> Vec<Freeze> {
-    governance::freezes().freezes
+    governance::freezes().freezes.rows
 }
 
 pub fn calendar() -> Calendar {

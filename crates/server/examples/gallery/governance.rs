@@ -272,7 +272,7 @@ pub fn today() -> Today {
             ask("Answer", "DEP-01k8s3 asks about prod-03: did step migrate run?", 4 * MINUTE),
             ask("Decide", "alice asks to let DEP-01k8t5 into freeze Black Friday", 35 * MINUTE),
         ],
-        freezes: freezes().freezes.into_iter().take(2).collect(),
+        freezes: freezes().freezes.rows.into_iter().take(2).collect(),
         support: releases().rows.into_iter().filter(|release| release.state == ReleaseState::EarlyLifeSupport).collect(),
         agents: Agents {
             targets: 18,
