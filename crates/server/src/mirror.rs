@@ -41,36 +41,36 @@ impl<T: Record, V: Clone> Mirror<T, V> {
     pub async fn look(&self, app: &App, from_ms: Option<Millis>) -> Result<Arc<BTreeMap<String, V>>, No> {
         let mut held = self.held.lock().await;
         // What is read after the head may be newer than it; reading it once more at the next look does no harm.
-        let head = app.store.head().await?;
-        match self.touched(app, &held, head).await? {
+        let newest = app.store.head().await?;
+        match self.touched(app, &held, newest).await? {
             Some(ids) if ids.is_empty() => {}
             Some(ids) => self.read_again(app, &mut held, ids).await?,
             None => held.things = Arc::new(self.read(app, from_ms).await?),
         }
-        held.position = Some(head);
+        held.position = Some(newest);
         Ok(held.things.clone())
     }
 
     /// Those with `ids` as of now; no others are kept.
     pub async fn look_at(&self, app: &App, ids: &BTreeSet<String>) -> Result<Arc<BTreeMap<String, V>>, No> {
         let mut held = self.held.lock().await;
-        let head = app.store.head().await?;
-        let touched = self.touched(app, &held, head).await?;
+        let newest = app.store.head().await?;
+        let touched = self.touched(app, &held, newest).await?;
         let is_good = |id: &String| ids.contains(id) && touched.as_ref().is_some_and(|touched| !touched.contains(id));
         if !held.things.keys().all(is_good) {
             Arc::make_mut(&mut held.things).retain(|id, _| is_good(id));
         }
         let missing: BTreeSet<String> = ids.iter().filter(|id| !held.things.contains_key(*id)).cloned().collect();
         self.read_again(app, &mut held, missing).await?;
-        held.position = Some(head);
+        held.position = Some(newest);
         Ok(held.things.clone())
     }
 
     /// What events since the last look are about; nothing if there was none, or if they are too many.
-    async fn touched(&self, app: &App, held: &Held<V>, head: u64) -> Result<Option<BTreeSet<String>>, No> {
+    async fn touched(&self, app: &App, held: &Held<V>, newest: u64) -> Result<Option<BTreeSet<String>>, No> {
         match held.position {
-            Some(position) if position == head => Ok(Some(BTreeSet::new())),
-            Some(position) => Ok(app.store.touched(T::NOUN, (position, head), EVENTS_MAX).await?),
+            Some(position) if position == newest => Ok(Some(BTreeSet::new())),
+            Some(position) => Ok(app.store.touched(T::NOUN, (position, newest), EVENTS_MAX).await?),
             None => Ok(None),
         }
     }

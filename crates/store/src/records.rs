@@ -234,7 +234,7 @@ impl Store {
         let rows = self.reads().rows(sql, binds).await?;
         let shown = &rows[..rows.len().min(limit as usize)];
         let next = match shown.last() {
-            Some(last) if rows.len() > shown.len() => Some(Seek::of(last)?),
+            Some(end) if rows.len() > shown.len() => Some(Seek::of(end)?),
             _ => until,
         };
         let next = next.map(|seek| seek.cursor(page.order));

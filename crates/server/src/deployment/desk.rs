@@ -87,18 +87,18 @@ impl Desk {
     }
 
     /// The copy of a version that is kept, for somebody who has the seat.
-    fn from_shelf(&self, id: &Id, version: u64) -> Option<Copy> {
-        let mut shelf = self.shelf();
-        let at = shelf.iter().position(|copy| copy.deployment.id == *id)?;
-        Some(shelf.remove(at)).filter(|copy| copy.version == version)
+    fn take_down(&self, id: &Id, version: u64) -> Option<Copy> {
+        let mut kept = self.shelf();
+        let at = kept.iter().position(|copy| copy.deployment.id == *id)?;
+        Some(kept.remove(at)).filter(|copy| copy.version == version)
     }
 
-    fn to_shelf(&self, copy: Copy) {
-        let mut shelf = self.shelf();
-        shelf.push(copy);
-        let targets = |shelf: &[Copy]| shelf.iter().map(|copy| copy.deployment.targets.len()).sum::<usize>();
-        while targets(&shelf) > SHELF_TARGETS_MAX {
-            shelf.remove(0);
+    fn put_up(&self, copy: Copy) {
+        let mut kept = self.shelf();
+        kept.push(copy);
+        let targets = |all: &[Copy]| all.iter().map(|copy| copy.deployment.targets.len()).sum::<usize>();
+        while targets(&kept) > SHELF_TARGETS_MAX {
+            kept.remove(0);
         }
     }
 
@@ -153,14 +153,13 @@ pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Re
 pub async fn read_light<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<(Deployment, R), No> {
     let seat = app.desk.seat(id);
     let mut copy = seat.entry.copy.lock().await;
-    let mut loaded = match copy.take() {
-        Some(loaded) => loaded,
-        None => {
-            let version = app.store.stream_version(&Stream::new(Noun::Deployment, id)).await?;
-            match app.desk.from_shelf(id, version) {
-                Some(kept) => kept,
-                None => load(app, id).await?,
-            }
+    let mut loaded = if let Some(loaded) = copy.take() {
+        loaded
+    } else {
+        let version = app.store.stream_version(&Stream::new(Noun::Deployment, id)).await?;
+        match app.desk.take_down(id, version) {
+            Some(kept) => kept,
+            None => load(app, id).await?,
         }
     };
     let result = reading(&loaded);
@@ -168,7 +167,7 @@ pub async fn read_light<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R)
     if UNDER_WAY.contains(&loaded.deployment.state) {
         *copy = Some(loaded);
     } else if loaded.deployment.targets.len() >= LARGE {
-        app.desk.to_shelf(loaded);
+        app.desk.put_up(loaded);
     }
     Ok((light, result))
 }

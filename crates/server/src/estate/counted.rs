@@ -71,7 +71,7 @@ impl Counted {
 pub async fn drift(app: &App) -> Result<HashMap<(Name, Name), u64>, No> {
     let (targets, slots) = (app.counted.targets(app).await?, app.counted.slots(app).await?);
     // Targets that say the same in the same environment differ in the same.
-    let mut alike: HashMap<(&Name, *const BTreeMap<Name, Attested>), (&Installed, u64)> = HashMap::new();
+    let mut alike: HashMap<_, (&Installed, u64)> = HashMap::new();
     for target in targets.values() {
         let place = (&target.environment, Arc::as_ptr(&target.installed));
         alike.entry(place).or_insert((&target.installed, 0)).1 += 1;

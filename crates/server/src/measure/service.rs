@@ -42,7 +42,7 @@ struct Ended {
     environment: Name,
     change: Option<String>,
     created_at_ms: Millis,
-    ended_at_ms: Millis,
+    over_at_ms: Millis,
     failed_at_ms: Option<Millis>,
     end: End,
 }
@@ -69,7 +69,7 @@ fn ended(deployment: Deployment) -> Option<Ended> {
         _ => return None,
     };
     Some(Ended {
-        ended_at_ms: deployment.ended_at_ms.filter(|_| deployment.purpose == Purpose::Forward)?,
+        over_at_ms: deployment.ended_at_ms.filter(|_| deployment.purpose == Purpose::Forward)?,
         id: deployment.id,
         environment: deployment.environment,
         change: deployment.change.map(|id| id.to_string()),
@@ -114,7 +114,7 @@ async fn counted(app: &App, now_ms: Millis) -> Result<Dora, No> {
         Fact {
             deployment: it.id.clone(),
             committed_at_ms: change.map_or(it.created_at_ms, |change| change.at_ms),
-            ended_at_ms: it.ended_at_ms,
+            ended_at_ms: it.over_at_ms,
             end: it.end,
             rework: change.is_some_and(|change| change.class == Class::Emergency),
         }

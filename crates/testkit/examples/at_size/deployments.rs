@@ -127,7 +127,7 @@ impl Play<'_> {
                 self.advance();
                 self.ask(&Command::Pause { by: "dora".into(), reason: "we look at it first".into() }, &person("dora"));
             }
-            _ => self.to_the_end(wish.end),
+            _ => self.play_out(wish.end),
         }
     }
 
@@ -150,7 +150,7 @@ impl Play<'_> {
         }
     }
 
-    fn to_the_end(&mut self, end: End) {
+    fn play_out(&mut self, end: End) {
         loop {
             while self.advance() {}
             let at_work: Vec<Name> =
@@ -203,9 +203,7 @@ impl Play<'_> {
 
 /// What the deployment left at its place.
 fn place(world: &mut World, deployment: &Deployment, plan: &Plan, with_record: bool) -> Option<StreamChange> {
-    if deployment.started_at_ms.is_none() {
-        return None;
-    }
+    deployment.started_at_ms?;
     let id = &deployment.id;
     let mut events = vec![SlotEvent::Taken { deployment: id.clone(), generation: deployment.generation }];
     if deployment.state == tidegate_domain::deployment::rollout::State::Succeeded {

@@ -106,7 +106,7 @@ impl Filler {
             self.changes.push(other_change(world, other, in_scope, (at_ms, fate)));
         }
         self.deployments(world, (number, &own), (at_ms, strategy));
-        self.changes.push(release(world, number, &scope, at_ms, number + 400 > RELEASES && number % 13 == 0));
+        self.changes.push(release(world, number, &scope, at_ms, number + 400 > RELEASES && number.is_multiple_of(13)));
     }
 
     fn deployments(&mut self, world: &mut World, (number, own): (usize, &Id), (at_ms, strategy): (Millis, &Strategy)) {

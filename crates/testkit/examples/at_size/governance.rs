@@ -172,7 +172,7 @@ pub fn release(world: &World, number: usize, changes: &[Id], at_ms: Millis, is_l
 
 /// Freezes of a day over the whole time, the last of them ahead.
 pub fn freeze(world: &World, number: usize, from_ms: Millis) -> StreamChange {
-    let everywhere = number % 5 == 0;
+    let everywhere = number.is_multiple_of(5);
     let environments = if everywhere { Vec::new() } else { vec![world.environments[number % 12].name.clone()] };
     let freeze = Freeze {
         id: id("FRZ", number, 0),
