@@ -62,8 +62,8 @@ pub async fn calendar(app: &App, visit: &Visit, query: CalendarQuery) -> Result<
     let (first, after) = asked.ends();
     let filter = filter(&asked, (start_ms(first, &zone), start_ms(after, &zone)));
     let mut days: BTreeMap<Date, Day> = BTreeMap::new();
-    if let Some(counted) = countable::<Deployment>(visit, &asked, &filter) {
-        for tick in counted_or_none::<Deployment>(app, counted).await?.iter() {
+    if let Some(ticks) = counted::<Deployment>(app, countable::<Deployment>(visit, &asked, &filter)).await? {
+        for tick in ticks.iter() {
             *days.entry(date_of(tick.at_ms, &zone)).or_default().deployments.entry(tick.state.clone()).or_insert(0) += tick.count;
         }
     } else {
@@ -72,8 +72,8 @@ pub async fn calendar(app: &App, visit: &Visit, query: CalendarQuery) -> Result<
             *days.entry(date_of(at_ms, &zone)).or_default().deployments.entry(deployment.state.as_str().into()).or_insert(0) += 1;
         }
     }
-    if let Some(counted) = countable::<Change>(visit, &asked, &filter) {
-        for tick in counted_or_none::<Change>(app, counted).await?.iter() {
+    if let Some(ticks) = counted::<Change>(app, countable::<Change>(visit, &asked, &filter)).await? {
+        for tick in ticks.iter() {
             days.entry(date_of(tick.at_ms, &zone)).or_default().changes += tick.count;
         }
     } else {
@@ -110,20 +110,35 @@ fn sees_all(visit: &Visit, asked: &Asked) -> bool {
     visit.caller.person.may(Permission::Read, about)
 }
 
-/// What the database may count for the visitor: what they see all of, or what it can leave the rest out of. Else they are told
-/// only what they are shown.
-fn countable<T: list::Seen>(visit: &Visit, asked: &Asked, filter: &Filter) -> Option<Option<Filter>> {
-    if sees_all(visit, asked) {
-        return Some(Some(filter.clone()));
-    }
-    let narrowed = list::narrowed::<T>(&visit.caller.person, filter.clone());
-    (narrowed.as_ref() != Some(filter)).then_some(narrowed)
+/// What the database may count for a visitor.
+enum Countable {
+    /// What this lets through.
+    Of(Box<Filter>),
+    /// They see none of it.
+    Nothing,
+    /// It cannot tell what they see.
+    Not,
 }
 
-async fn counted_or_none<T: list::Seen>(app: &App, filter: Option<Filter>) -> Result<Arc<Vec<Tick>>, No> {
-    match filter {
-        Some(filter) => app.ticks.of::<T>(app, &filter, STEP_MS).await,
-        None => Ok(Arc::default()),
+/// What the database may count for the visitor: what they see all of, or what it can leave the rest out of. Else they are told
+/// only what they are shown.
+fn countable<T: list::Seen>(visit: &Visit, asked: &Asked, filter: &Filter) -> Countable {
+    if sees_all(visit, asked) {
+        return Countable::Of(Box::new(filter.clone()));
+    }
+    match list::narrowed::<T>(&visit.caller.person, filter.clone()) {
+        Some(narrowed) if narrowed == *filter => Countable::Not,
+        Some(narrowed) => Countable::Of(Box::new(narrowed)),
+        None => Countable::Nothing,
+    }
+}
+
+/// The counts, if the database may count.
+async fn counted<T: list::Seen>(app: &App, countable: Countable) -> Result<Option<Arc<Vec<Tick>>>, No> {
+    match countable {
+        Countable::Of(filter) => app.ticks.of::<T>(app, &filter, STEP_MS).await.map(Some),
+        Countable::Nothing => Ok(Some(Arc::default())),
+        Countable::Not => Ok(None),
     }
 }
 

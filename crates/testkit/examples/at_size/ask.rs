@@ -27,7 +27,7 @@ pub struct Asker {
 
 /// A cursor into the middle of a list, as the store writes it.
 fn cursor(mark: char, at_ms: i64, id: &str) -> String {
-    format!("{mark}{at_ms}/{id}").bytes().map(|byte| format!("{byte:02x}")).collect()
+    format!("{mark}{at_ms}/{id}").bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// Every page and every list: the first page, filtered, sorted, from the middle on, and one thing of it.
@@ -36,11 +36,11 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
     let deep = cursor('n', middle, "X");
     let deep_name = |id: &str| cursor('b', 0, id);
     let release = RELEASES / 2 / APPLICATIONS * APPLICATIONS + 7;
-    let (rel, chg, dep) = (id("REL", release, 0), id("CHG", release, 0), id("DEP", release, 3));
+    let (released, change, dep) = (id("REL", release, 0), id("CHG", release, 0), id("DEP", release, 3));
     let paused = id("DEP", RELEASES, 7);
     let planned = id("DEP", RELEASES, 57);
     let fleet = id("DEP", RELEASES + 1, 0);
-    let lists = |list: &str| {
+    let of_list = |list: &str| {
         let mut all: Vec<String> = [
             "",
             "?sort=oldest",
@@ -54,7 +54,7 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
             "?limit=200",
         ]
         .iter()
-        .map(|query| format!("{list}{query}"))
+        .map(|query| [list, query].concat())
         .collect();
         all.push(format!("{list}?after={deep}"));
         all.push(format!("{list}?application=app-07&after={deep}"));
@@ -64,7 +64,7 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     for door in ["", "/api/v1"] {
         for list in ["/deployments", "/changes", "/releases", "/artifacts"] {
-            all.extend(lists(&format!("{door}{list}")));
+            all.extend(of_list(&format!("{door}{list}")));
         }
         all.extend(states(
             &format!("{door}/deployments"),
@@ -82,7 +82,7 @@ pub fn addresses(now_ms: i64) -> Vec<String> {
         }
         all.push(format!("{door}/targets?sort=name&after={}", deep_name("fleet-05000")));
         all.extend([format!("{door}/targets/fleet-00777"), format!("{door}/targets/production-1-01")]);
-        all.extend([format!("{door}/releases/{rel}"), format!("{door}/changes/{chg}")]);
+        all.extend([format!("{door}/releases/{released}"), format!("{door}/changes/{change}")]);
         all.extend([&dep, &paused, &planned, &fleet].map(|id| format!("{door}/deployments/{id}")));
         all.push(format!("{door}/freezes"));
         all.push(format!("{door}/people"));

@@ -206,8 +206,7 @@ impl Filler {
 
 fn end(release: usize, tier: usize, stop: usize) -> End {
     match (tier, (release * 5 + stop) % 100) {
-        (3, 17 | 63) => End::Fails,
-        (0..=2, 31 | 71 | 92) => End::Fails,
+        (3, 17 | 63) | (0..=2, 31 | 71 | 92) => End::Fails,
         (0..=2, 55) => End::IsCancelled,
         _ => End::Succeeds,
     }

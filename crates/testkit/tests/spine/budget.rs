@@ -29,13 +29,13 @@ async fn all_script_together_is_small() {
     let server = TestServer::start(folder.path()).await;
     let assets = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/assets");
     let (mut bytes, mut scripts) = (0, 0);
-    for file in std::fs::read_dir(assets).expect("the folder of the files that are served") {
-        let name = file.expect("a file").file_name().into_string().expect("a plain name");
+    for entry in std::fs::read_dir(assets).expect("the folder of the files that are served") {
+        let name = entry.expect("a file").file_name().into_string().expect("a plain name");
         if std::path::Path::new(&name).extension().is_some_and(|ending| ending == "js") {
             let address = format!("{}/assets/{name}", server.admin.base);
             let request = reqwest::Client::new().get(address).header(ACCEPT_ENCODING, "gzip");
-            let served = request.send().await.and_then(reqwest::Response::error_for_status).expect("it is served");
-            bytes += served.bytes().await.expect("all of it").len();
+            let answer = request.send().await.and_then(reqwest::Response::error_for_status).expect("it is served");
+            bytes += answer.bytes().await.expect("all of it").len();
             scripts += 1;
         }
     }
@@ -54,19 +54,19 @@ async fn every_page_forbids_script_that_is_not_a_file_of_ours_and_has_none() {
     let form = http.post(format!("{}/login", server.admin.base)).body(format!("token={token}"));
     let signed_in = form.header("content-type", "application/x-www-form-urlencoded").send().await.expect("an answer");
     let cookie = signed_in.headers()[SET_COOKIE].to_str().expect("text").split(';').next().expect("a cookie").to_owned();
-    for address in PAGES {
-        let request = http.get(format!("{}{address}", server.admin.base)).header(COOKIE, &cookie);
+    for place in PAGES {
+        let request = http.get(format!("{}{place}", server.admin.base)).header(COOKIE, &cookie);
         let page = request.send().await.expect("an answer");
         let policy = page.headers()["content-security-policy"].to_str().expect("text").to_owned();
-        assert!(policy.contains("default-src 'none'; script-src 'self';"), "{address}: {policy}");
-        assert!(!["unsafe", "http", "*", "nonce", "blob"].iter().any(|lax| policy.contains(lax)), "{address}: {policy}");
+        assert!(policy.contains("default-src 'none'; script-src 'self';"), "{place}: {policy}");
+        assert!(!["unsafe", "http", "*", "nonce", "blob"].iter().any(|lax| policy.contains(lax)), "{place}: {policy}");
         let text = page.text().await.expect("a page");
         for script in text.split("<script").skip(1) {
             let (tag, body) = script.split_once('>').expect("a whole tag");
-            assert!(tag.contains("src=\"/assets/"), "{address}: <script{tag}>");
-            assert!(body.starts_with("</script>"), "{address}: script in the page");
+            assert!(tag.contains("src=\"/assets/"), "{place}: <script{tag}>");
+            assert!(body.starts_with("</script>"), "{place}: script in the page");
         }
-        assert!(!text.contains(" style=\"") && !text.contains(" onclick="), "{address}: style or script in an attribute");
+        assert!(!text.contains(" style=\"") && !text.contains(" onclick="), "{place}: style or script in an attribute");
     }
     server.running.stop().await;
 }
