@@ -15,9 +15,12 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::sessions::Sessions;
+use crate::calendar::ticks::Ticks;
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
 use crate::door::Act;
+use crate::estate::counted::Counted;
+use crate::measure::service::Measures;
 use crate::metrics::Metrics;
 use crate::overload::Overload;
 use crate::problem::No;
@@ -44,6 +47,12 @@ pub struct App {
     pub bells: Bells,
     /// How much is under way.
     pub overload: Overload,
+    /// What the figures are made of.
+    pub measures: Measures,
+    /// What of the estate is counted and compared.
+    pub counted: Counted,
+    /// What the calendar has counted.
+    pub ticks: Ticks,
     /// Asks other hosts.
     pub http: reqwest::Client,
     /// How much of whom.

@@ -21,6 +21,7 @@ mod freeze;
 mod list;
 mod measure;
 mod metrics;
+mod mirror;
 mod observe;
 mod openapi;
 pub mod orchestrator;

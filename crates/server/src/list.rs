@@ -11,7 +11,7 @@ use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::estate::{Application, Component, Environment, TargetRecord};
 use tidegate_domain::release::Release;
 use tidegate_domain::{Code, Name, Refusal, limits};
-use tidegate_store::{Filter, Order, PageRequest, Record, Stored};
+use tidegate_store::{Filter, Order, PageRequest, Reach, Record, Stored};
 
 use crate::access::Caller;
 use crate::app::App;
@@ -52,17 +52,30 @@ pub fn request(query: &ListQuery) -> Result<(Filter, PageRequest), Refusal> {
         from_ms: None,
         until_ms: None,
         text: query.text.clone().filter(|text| !text.is_empty()),
+        reach: Reach::Page,
     };
     Ok((filter, PageRequest { order, after: query.after.clone(), limit }))
 }
 
 /// A thing in lists, and what it is about.
 pub trait Seen: Record {
+    /// Which of its places stand in its index columns, whatever the thing: then the database can look for what may be seen.
+    const FOUND_BY: FoundBy = FoundBy::Neither;
+
     /// Every application and environment that it is about; an empty one stands for all.
     fn places(&self) -> Vec<Place> {
         let index = self.index();
         vec![(index.application, index.environment)]
     }
+}
+
+/// Which columns say all about the places of things of one kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named like the columns")]
+pub enum FoundBy {
+    Neither,
+    Application,
+    Both,
 }
 
 /// An application in an environment.
@@ -71,14 +84,20 @@ pub type Place = (Option<Name>, Option<Name>);
 impl Seen for Application {}
 impl Seen for Artifact {}
 impl Seen for Component {}
-impl Seen for Deployment {}
+impl Seen for Deployment {
+    const FOUND_BY: FoundBy = FoundBy::Both;
+}
 impl Seen for Environment {}
 impl Seen for NamedStrategy {}
 impl Seen for Person {}
-impl Seen for Release {}
+impl Seen for Release {
+    const FOUND_BY: FoundBy = FoundBy::Application;
+}
 impl Seen for TargetRecord {}
 
 impl Seen for Change {
+    const FOUND_BY: FoundBy = FoundBy::Application;
+
     fn places(&self) -> Vec<Place> {
         self.content.environments.iter().map(|it| (Some(self.content.application.clone()), Some(it.clone()))).collect()
     }
@@ -112,11 +131,53 @@ fn touches(scope: &Scope, (application, environment): &Place) -> bool {
     }
 }
 
-/// One page of what the asker may see.
+/// Pages of the store that one page of a list is gathered from, where the asker sees little of each.
+const PAGES_MAX: usize = 5;
+
+/// One page of what the asker may see. It may have fewer rows than asked for and still a next one.
 pub async fn page<T: Seen>(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
-    let mut page = unseen::<T>(app, query).await?;
-    page.rows.retain(|row| may_see(&caller.person, &row.value));
-    Ok(page)
+    let (filter, mut request) = request(query)?;
+    let Some(filter) = narrowed::<T>(&caller.person, filter) else { return Ok(Page { rows: Vec::new(), next: None }) };
+    let (limit, mut rows) = (request.limit as usize, Vec::new());
+    for _ in 0..PAGES_MAX {
+        let page = app.store.list::<T>(&filter, &request).await?;
+        rows.extend(page.rows.into_iter().filter(|row| may_see(&caller.person, &row.value)).map(versioned));
+        request.after = page.next;
+        // The rest of a page would be lost behind its cursor, so that only as much is asked for as has room.
+        request.limit = limit.saturating_sub(rows.len()) as u32;
+        if request.after.is_none() || request.limit == 0 {
+            break;
+        }
+    }
+    Ok(Page { rows, next: request.after })
+}
+
+/// What the database can leave out of what the asker may not see; nothing if they see nothing of it. Whoever is trusted with
+/// applications and with environments is shown what [`may_see`] leaves of everything.
+pub fn narrowed<T: Seen>(person: &Person, filter: Filter) -> Option<Filter> {
+    let (mut applications, mut environments) = (Vec::new(), Vec::new());
+    for grant in &person.grants {
+        match &grant.scope {
+            Scope::All => return Some(filter),
+            Scope::Application(name) => applications.push(name.clone()),
+            Scope::Environment(name) => environments.push(name.clone()),
+        }
+    }
+    match T::FOUND_BY {
+        FoundBy::Application | FoundBy::Both if environments.is_empty() => {
+            Some(Filter { applications: both(filter.applications, applications)?, ..filter })
+        }
+        FoundBy::Both if applications.is_empty() => {
+            Some(Filter { environments: both(filter.environments, environments)?, ..filter })
+        }
+        FoundBy::Neither | FoundBy::Application | FoundBy::Both => Some(filter),
+    }
+}
+
+/// What is asked for and may be seen; nothing if there is none. Asking for nothing in particular asks for all.
+fn both(asked: Vec<Name>, seen: Vec<Name>) -> Option<Vec<Name>> {
+    let both = if asked.is_empty() { seen } else { asked.into_iter().filter(|name| seen.contains(name)).collect() };
+    (!both.is_empty()).then_some(both)
 }
 
 /// One page of everything; whoever asks for it looks themselves at what may be seen.

@@ -18,8 +18,11 @@ use tokio_util::sync::CancellationToken;
 use crate::access::service;
 use crate::agent::sessions::Sessions;
 use crate::app::{App, Bells, Commands, SYSTEM, Serving, Settings};
+use crate::calendar::ticks::Ticks;
 use crate::clock::Clock;
 use crate::deployment::desk::Desk;
+use crate::estate::counted::Counted;
+use crate::measure::service::Measures;
 use crate::metrics::Metrics;
 use crate::overload::Overload;
 use crate::problem::{Fault, No};
@@ -86,6 +89,21 @@ impl Running {
     }
 }
 
+/// Reads what pages count and compare, so that the first who looks does not wait for it.
+async fn read_ahead(app: Arc<App>, mut stop: watch::Receiver<bool>) {
+    let read = async {
+        app.counted.targets(&app).await?;
+        app.counted.slots(&app).await?;
+        crate::measure::service::of(&app).await
+    };
+    tokio::select! {
+        read = read => if let Err(error) = read {
+            tracing::warn!(%error, "what pages count was not read ahead; whoever looks first waits for it");
+        },
+        _ = stop.changed() => {}
+    }
+}
+
 /// Opens what a server works on, without listening.
 ///
 /// # Errors
@@ -123,6 +141,9 @@ async fn with(store: Store, config: &Config, clock: Clock, address: SocketAddr) 
         wake: tokio::sync::Notify::new(),
         bells: Bells::default(),
         overload: Overload::default(),
+        measures: Measures::default(),
+        counted: Counted::default(),
+        ticks: Ticks::default(),
         http,
         settings: Settings {
             listen: address,
@@ -196,9 +217,10 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
     let login_link = first_link(&app).await?;
     let (stop, stopped) = watch::channel(false);
     let orchestrator = tokio::spawn(crate::orchestrator::run(app.clone(), stopped.clone()));
+    let ahead = tokio::spawn(read_ahead(app.clone(), stopped.clone()));
     let router = crate::router(app.clone());
     let serving = tokio::spawn(serve(listener, router, stopped));
-    Ok(Running { address, app, login_link, _lock: lock, stop, tasks: vec![orchestrator, serving] })
+    Ok(Running { address, app, login_link, _lock: lock, stop, tasks: vec![orchestrator, serving, ahead] })
 }
 
 /// Serves until it is told to stop, and then until the requests under way have their answers, or have had their time.

@@ -329,16 +329,21 @@ impl Tx {
         })
     }
 
-    /// Carries out a script of the schema, in which `KEY` and `WORD` stand for what each database calls them: a 64-bit row
-    /// number as primary key, and text that sorts by its bytes.
+    /// Carries out a script of the schema, in which `KEY64` and `WORD` stand for what each database calls them: a 64-bit row
+    /// number as primary key, and text that sorts by its bytes. `LONG(column)` ends an index with a text of any length where that
+    /// may be.
     pub(crate) async fn script(&mut self, script: &str) -> Result<(), sqlx::Error> {
         match self {
             Tx::Sqlite(tx) => {
-                let script = script.replace("KEY64", "INTEGER PRIMARY KEY").replace("WORD", "TEXT");
+                let script =
+                    script.replace("KEY64", "INTEGER PRIMARY KEY").replace("WORD", "TEXT").replace(" LONG(search)", ", search");
                 sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut *tx.connection).await?;
             }
             Tx::Postgres(tx) => {
-                let script = script.replace("KEY64", "BIGINT PRIMARY KEY").replace("WORD", "TEXT COLLATE \"C\"");
+                let script = script
+                    .replace("KEY64", "BIGINT PRIMARY KEY")
+                    .replace("WORD", "TEXT COLLATE \"C\"")
+                    .replace(" LONG(search)", "");
                 sqlx::raw_sql(AssertSqlSafe(script)).execute(&mut **tx).await?;
             }
         }

@@ -1,10 +1,12 @@
 //! Reading events: by position, by stream, and backwards.
 
+use std::collections::BTreeSet;
+
 use tidegate_domain::Millis;
 use tidegate_domain::event::{Actor, Noun, Stream};
 
 use crate::db::{Bind, Row};
-use crate::records::rows_limit;
+use crate::records::{ROWS_MAX, contains, rows_limit};
 use crate::{Fault, Store, chain};
 
 /// What happened, as it is kept.
@@ -41,7 +43,29 @@ pub struct EventFilter {
     pub noun: Option<Noun>,
     /// By one actor.
     pub actor: Option<Actor>,
+    /// With this text in its kind, its cause or what it carries, whatever the case.
+    pub text: Option<String>,
 }
+
+impl EventFilter {
+    /// Whether no index leads to what it lets through, so that a page looks only so far.
+    fn is_walked(&self) -> bool {
+        let said = [self.stream.is_some(), self.noun.is_some(), self.actor.is_some()];
+        self.text.is_some() || (self.stream.is_none() && said.into_iter().filter(|it| *it).count() > 1)
+    }
+}
+
+/// One page of the history, backwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventPage {
+    /// What was found, newest first.
+    pub rows: Vec<EventRow>,
+    /// Before which position the next page looks; none at the beginning of the history.
+    pub before: Option<u64>,
+}
+
+/// Positions that one page looks through for what no index leads to.
+const WALKED_MAX: i64 = 20_000;
 
 macro_rules! select {
     ($rest:literal) => {
@@ -62,10 +86,12 @@ impl Store {
         self.events(sql, vec![Bind::from(stream.to_string()), Bind::Int(number(after_version)), rows_limit(limit)]).await
     }
 
-    /// Events before `position` (without one: from the end) that `filter` lets through, newest first.
-    pub async fn events_before(&self, position: Option<u64>, filter: &EventFilter, limit: u32) -> Result<Vec<EventRow>, Fault> {
+    /// Events before `position` (without one: from the end) that `filter` lets through, newest first. A page may have fewer rows
+    /// than `limit`, even none, and still lead on: then only a part of the history was looked through.
+    pub async fn events_before(&self, position: Option<u64>, filter: &EventFilter, limit: u32) -> Result<EventPage, Fault> {
+        let end = position.map_or(i64::MAX, number).min(number(self.head().await?).saturating_add(1));
         let mut sql = select!("WHERE position < $1").to_owned();
-        let mut binds = vec![Bind::Int(position.map_or(i64::MAX, number))];
+        let mut binds = vec![Bind::Int(end)];
         let said = [
             ("stream", filter.stream.as_ref().map(ToString::to_string)),
             ("noun", filter.noun.map(|noun| noun.as_str().to_owned())),
@@ -77,9 +103,37 @@ impl Store {
                 sql.push_str(&format!(" AND {column} = ${}", binds.len()));
             }
         }
+        let begin = Some(end - WALKED_MAX).filter(|begin| filter.is_walked() && *begin > 1);
+        if let Some(begin) = begin {
+            binds.push(Bind::Int(begin));
+            sql.push_str(&format!(" AND position >= ${}", binds.len()));
+        }
+        if let Some(text) = &filter.text {
+            binds.push(Bind::Text(contains(text)));
+            let number = binds.len();
+            sql.push_str(&format!(" AND LOWER(kind || ' ' || cause || ' ' || body) LIKE ${number} ESCAPE '\\'"));
+        }
         binds.push(rows_limit(limit));
         sql.push_str(&format!(" ORDER BY position DESC LIMIT ${}", binds.len()));
-        self.reads().rows(sql, binds).await?.iter().map(event_row).collect()
+        let rows: Vec<EventRow> = self.reads().rows(sql, binds).await?.iter().map(event_row).collect::<Result<_, _>>()?;
+        let before = match rows.last() {
+            Some(last) if rows.len() as u32 >= limit.min(ROWS_MAX) => Some(last.position),
+            _ => begin.map(|begin| begin as u64),
+        };
+        Ok(EventPage { rows, before })
+    }
+
+    /// Which things of one kind events after `after`, up to `until`, are about; nothing if there are more than `limit` events.
+    pub async fn touched(&self, noun: Noun, (after, until): (u64, u64), limit: u32) -> Result<Option<BTreeSet<String>>, Fault> {
+        let sql = "SELECT stream FROM events WHERE noun = $1 AND position > $2 AND position <= $3 ORDER BY position LIMIT $4";
+        let binds =
+            vec![Bind::from(noun.as_str()), Bind::Int(number(after)), Bind::Int(number(until)), Bind::Int(i64::from(limit) + 1)];
+        let rows = self.reads().rows(sql, binds).await?;
+        if rows.len() > limit as usize {
+            return Ok(None);
+        }
+        let id = |row: &Row| Ok(row.text(0)?.split_once('/').map(|(_, id)| id.to_owned()).unwrap_or_default());
+        rows.iter().map(id).collect::<Result<_, Fault>>().map(Some)
     }
 
     /// The position of the last event; 0 if there is none.

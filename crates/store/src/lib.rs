@@ -42,12 +42,12 @@ mod writer;
 
 pub use chain::{Broken, Verified};
 pub use commit::{Commit, Committed, IdempotencyRow, RecordRow, StreamChange};
-pub use events::{EventFilter, EventRow};
+pub use events::{EventFilter, EventPage, EventRow};
 pub use fault::{CommitError, Fault};
 pub use logs::{ATTEMPT_LOG_BYTES_MAX, LogChunk, LogSize};
 pub use nouns::package_key;
 pub use orders::{OrderRow, OrderState, TargetRow};
-pub use records::{Filter, Index, Order, Page, PageRequest, Record, Stored, Tick};
+pub use records::{Filter, Index, Order, Page, PageRequest, Reach, Record, Stored, Tick};
 pub use store::Store;
 pub use telemetry::Telemetry;
 pub use writer::QUEUE_MAX as COMMITS_WAITING_MAX;

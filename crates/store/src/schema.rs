@@ -21,6 +21,22 @@ const MIGRATIONS: [Migration; 3] = [Migration::Script(FIRST), Migration::Script(
 /// What somebody did, newest first: the audit asks for it.
 const WHO: &str = "CREATE INDEX events_by_actor ON events (actor, position);";
 
+/// Indexes that older databases get when they are opened: they hold nothing that is not in the tables, so that an older program
+/// works with them, and without.
+///
+/// The first has all that a search for text and the counts of a calendar look at, so that neither reads a body. `LONG` is a text
+/// that `PostgreSQL` takes into no index, as it may be too long there. The others are for lists by name, and for those of one state
+/// in one place.
+const INDEXES: &str = "
+CREATE INDEX IF NOT EXISTS records_walked ON records (noun, sort_at_ms, id, state, application, environment LONG(search));
+DROP INDEX IF EXISTS records_by_time;
+CREATE INDEX IF NOT EXISTS records_by_application_and_state ON records (noun, application, state, sort_at_ms, id) WHERE application IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_environment_and_state ON records (noun, environment, state, sort_at_ms, id) WHERE environment IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_state_and_id ON records (noun, state, id);
+CREATE INDEX IF NOT EXISTS records_by_application_and_id ON records (noun, application, id) WHERE application IS NOT NULL;
+CREATE INDEX IF NOT EXISTS records_by_environment_and_id ON records (noun, environment, id) WHERE environment IS NOT NULL;
+";
+
 const FIRST: &str = "
 -- The last position given out. Its row is locked by whoever writes: see group.rs.
 CREATE TABLE feed (id KEY64 CHECK (id = 1), position BIGINT NOT NULL);
@@ -143,5 +159,6 @@ pub(crate) async fn migrate(db: &Db, earlier: Earlier) -> Result<(), Fault> {
     if done < known {
         tx.execute(sql, vec![Bind::Int(known as i64)]).await?;
     }
+    tx.script(INDEXES).await?;
     Ok(tx.commit().await?)
 }

@@ -17,6 +17,8 @@ use tidegate_domain::deployment::order::Installation;
 use tidegate_testkit::{Api, Estate, Fleet, TestServer, WireAgent};
 
 const AGENTS: usize = 10_000;
+/// Of them so many come first, and the memory is looked at.
+const FIRST: usize = 1_000;
 /// Orders measured for each figure, and the time from one to the next: together longer than a poll is held.
 const ORDERS: usize = 16;
 const ORDER_EVERY: Duration = Duration::from_secs(2);
@@ -88,7 +90,16 @@ async fn measure(api: &Api, server: u32) -> Value {
     let order_alone = orders(api, "alone").await;
     let bytes_before = resident_bytes(server);
     let mut idle = tokio::task::JoinSet::new();
+    let mut bytes_first = 0;
     for (number, agent) in agents.into_iter().enumerate() {
+        if number == FIRST {
+            // Every one of them is heard, and what taking them in took is given back.
+            while sockets(server) < FIRST {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            tokio::time::sleep(ORDER_EVERY).await;
+            bytes_first = resident_bytes(server);
+        }
         // As fast as the server takes connections, and no faster: what it has not taken in seconds would be given up.
         while sockets(server) + TOGETHER < number {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -111,7 +122,7 @@ async fn measure(api: &Api, server: u32) -> Value {
     assert!(idle.try_join_next().is_none(), "an idle agent gave up");
     let held = sockets(server);
     idle.shutdown().await;
-    json!({"agents": AGENTS, "connections": held, "bytes_before": bytes_before, "bytes_after": bytes_after,
+    json!({"agents": AGENTS, "connections": held, "bytes_before": bytes_before, "first": FIRST, "bytes_first": bytes_first, "bytes_after": bytes_after,
         "cpu_percent": cpu_percent, "order": order, "order_alone": order_alone})
 }
 

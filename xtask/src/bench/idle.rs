@@ -17,6 +17,8 @@ const LIMIT: Duration = Duration::from_mins(30);
 struct Measured {
     agents: u32,
     bytes_before: f64,
+    first: u32,
+    bytes_first: f64,
     bytes_after: f64,
     cpu_percent: f64,
     order: Orders,
@@ -46,6 +48,12 @@ fn rows(measured: &Measured) -> Vec<Row> {
     let alone = "peer: with nobody else polling";
     vec![
         Row::new(
+            format!("MiB of a server with {} idle agents", measured.first),
+            mib(measured.bytes_first),
+            Some(mib(measured.bytes_before)),
+            "resident; peer: before they poll",
+        ),
+        Row::new(
             format!("MiB of a server with {agents} idle agents"),
             mib(measured.bytes_after),
             Some(mib(measured.bytes_before)),
@@ -65,10 +73,10 @@ fn mib(bytes: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_measurement_is_five_rows() {
-        let text = r#"{"agents": 1024, "bytes_before": 1048576, "bytes_after": 11534336, "cpu_percent": 7,
+    fn a_measurement_is_six_rows() {
+        let text = r#"{"agents": 1024, "bytes_before": 1048576, "first": 64, "bytes_first": 3145728, "bytes_after": 11534336, "cpu_percent": 7,
             "order": {"median_ms": 20, "longest_ms": 40}, "order_alone": {"median_ms": 10, "longest_ms": 10}}"#;
         let rows = super::rows(&serde_json::from_str(text).expect("a measurement"));
-        assert_eq!(rows.iter().map(|row| row.ours.round() as i64).collect::<Vec<_>>(), [11, 10, 7, 20, 40]);
+        assert_eq!(rows.iter().map(|row| row.ours.round() as i64).collect::<Vec<_>>(), [3, 11, 10, 7, 20, 40]);
     }
 }

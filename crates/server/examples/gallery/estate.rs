@@ -91,10 +91,10 @@ pub fn matrix() -> Matrix {
             row("reports", vec![cell("3.0", 3 * DAY), cell("2.9", 20 * DAY), cell("2.9", 18 * DAY)]),
             row("sweeper", vec![cell("0.4", 40 * DAY), blank(), blank()]),
         ],
-        drift_counted: true,
         applications: vec![name("ledger"), name("shop")],
         application: None,
         compared: None,
+        next: None,
         strategies: vec![name("careful")],
     }
 }
@@ -189,7 +189,7 @@ pub fn settings_on_postgresql() -> SettingsPage {
 }
 
 fn freezes() -> Vec<Freeze> {
-    governance::freezes().freezes
+    governance::freezes().freezes.rows
 }
 
 pub fn calendar() -> Calendar {

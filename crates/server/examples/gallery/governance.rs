@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use tidegate_api::Problem;
+use tidegate_api::request::ListQuery;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Strictness};
 use tidegate_domain::change::{Change, Choice, Class, Content, Level, Outcome, State as ChangeState, Vote};
@@ -223,11 +224,12 @@ pub fn freezes() -> FreezesPage {
     ];
     let next = freeze("FRZ-01k9", "Year end", NOW + 29 * DAY, NOW + 44 * DAY);
     let over = freeze("FRZ-01k5", "Summer party", NOW - 90 * DAY, NOW - 89 * DAY);
-    FreezesPage { freezes: vec![now, next, over], deployments: vec![view(deployments::refused()), view(deployments::canary())] }
+    let freezes = List { rows: vec![now, next, over], next: None, query: ListQuery::default() };
+    FreezesPage { freezes, deployments: vec![view(deployments::refused()), view(deployments::canary())] }
 }
 
 pub fn freezes_empty() -> FreezesPage {
-    FreezesPage { freezes: Vec::new(), deployments: Vec::new() }
+    FreezesPage { freezes: List { rows: Vec::new(), next: None, query: ListQuery::default() }, deployments: Vec::new() }
 }
 
 fn place(application: &str, runs: Option<(&str, i64)>) -> Place {
@@ -276,7 +278,7 @@ pub fn today() -> Today {
             ask("Answer", "DEP-01k8s3 asks about prod-03: did step migrate run?", 4 * MINUTE),
             ask("Decide", "alice asks to let DEP-01k8t5 into freeze Black Friday", 35 * MINUTE),
         ],
-        freezes: freezes().freezes.into_iter().take(2).collect(),
+        freezes: freezes().freezes.rows.into_iter().take(2).collect(),
         support: releases().rows.into_iter().filter(|release| release.state == ReleaseState::EarlyLifeSupport).collect(),
         agents: Agents {
             targets: 18,

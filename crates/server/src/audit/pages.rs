@@ -14,6 +14,7 @@ use tidegate_store::EventFilter;
 
 use super::api::{everywhere, stream_of, verified, view};
 use crate::app::App;
+use crate::bounds;
 use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, fresh, no_page};
 use crate::problem::No;
@@ -35,6 +36,8 @@ struct Asked {
     #[serde(default)]
     stream: String,
     #[serde(default)]
+    text: String,
+    #[serde(default)]
     before: Option<u64>,
 }
 
@@ -47,10 +50,12 @@ async fn gathered(app: &App, visit: &Visit, asked: Asked) -> Result<AuditPage, N
     let noun = Noun::ALL.into_iter().find(|noun| noun.as_str() == asked.noun);
     let actor = if asked.actor.is_empty() { None } else { Some(actor(&asked.actor)?) };
     let stream = if asked.stream.is_empty() { None } else { Some(stream_of(&asked.stream)?) };
-    let rows = app.store.events_before(asked.before, &EventFilter { stream, noun, actor }, limits::PAGE_ROWS).await?;
-    let before = rows.last().filter(|_| rows.len() as u32 == limits::PAGE_ROWS).map(|row| row.position);
-    let asked = AuditAsked { noun, actor: asked.actor, stream: asked.stream };
-    Ok(AuditPage { asked, events: rows.into_iter().map(view).collect(), before, verified: None })
+    bounds::text("text", &asked.text)?;
+    let text = Some(asked.text.trim().to_owned()).filter(|text| !text.is_empty());
+    let filter = EventFilter { stream, noun, actor, text };
+    let found = app.store.events_before(asked.before, &filter, limits::PAGE_ROWS).await?;
+    let asked = AuditAsked { noun, actor: asked.actor, stream: asked.stream, text: asked.text };
+    Ok(AuditPage { asked, events: found.rows.into_iter().map(view).collect(), before: found.before, verified: None })
 }
 
 /// Reads an actor as the history writes it; a bare name is a person's.

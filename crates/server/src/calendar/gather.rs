@@ -1,6 +1,7 @@
 //! Gathers what a span of the calendar shows, as far as the visitor may see it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -12,7 +13,7 @@ use tidegate_domain::change::Change;
 use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::release::Release;
 use tidegate_domain::{Code, Millis, Name, Refusal, limits};
-use tidegate_store::{Filter, Order, PageRequest};
+use tidegate_store::{Filter, Order, PageRequest, Tick};
 
 use crate::app::App;
 use crate::deployment::view;
@@ -64,18 +65,21 @@ pub async fn calendar(app: &App, visit: &Visit, query: CalendarQuery) -> Result<
     let (first, after) = asked.ends();
     let filter = filter(&asked, (start_ms(first, &zone), start_ms(after, &zone)));
     let mut days: BTreeMap<Date, Day> = BTreeMap::new();
-    if sees_all(visit, &asked) {
-        for tick in app.store.ticks::<Deployment>(&filter, STEP_MS).await? {
-            *days.entry(date_of(tick.at_ms, &zone)).or_default().deployments.entry(tick.state).or_insert(0) += tick.count;
-        }
-        for tick in app.store.ticks::<Change>(&filter, STEP_MS).await? {
-            days.entry(date_of(tick.at_ms, &zone)).or_default().changes += tick.count;
+    if let Some(ticks) = counted::<Deployment>(app, countable::<Deployment>(visit, &asked, &filter)).await? {
+        for tick in ticks.iter() {
+            *days.entry(date_of(tick.at_ms, &zone)).or_default().deployments.entry(tick.state.clone()).or_insert(0) += tick.count;
         }
     } else {
         for deployment in listed::<Deployment>(app, visit, &filter).await? {
             let at_ms = deployment.started_at_ms.or(deployment.not_before_ms).unwrap_or(deployment.created_at_ms);
             *days.entry(date_of(at_ms, &zone)).or_default().deployments.entry(deployment.state.as_str().into()).or_insert(0) += 1;
         }
+    }
+    if let Some(ticks) = counted::<Change>(app, countable::<Change>(visit, &asked, &filter)).await? {
+        for tick in ticks.iter() {
+            days.entry(date_of(tick.at_ms, &zone)).or_default().changes += tick.count;
+        }
+    } else {
         for change in listed::<Change>(app, visit, &filter).await? {
             days.entry(date_of(change.created_at_ms, &zone)).or_default().changes += 1;
         }
@@ -134,6 +138,38 @@ fn filter(asked: &Asked, (from_ms, until_ms): (Millis, Millis)) -> Filter {
 fn sees_all(visit: &Visit, asked: &Asked) -> bool {
     let about = About { application: asked.application.as_ref(), environment: asked.environment.as_ref() };
     visit.caller.person.may(Permission::Read, about)
+}
+
+/// What the database may count for a visitor.
+enum Countable {
+    /// What this lets through.
+    Of(Box<Filter>),
+    /// They see none of it.
+    Nothing,
+    /// It cannot tell what they see.
+    Not,
+}
+
+/// What the database may count for the visitor: what they see all of, or what it can leave the rest out of. Else they are told
+/// only what they are shown.
+fn countable<T: list::Seen>(visit: &Visit, asked: &Asked, filter: &Filter) -> Countable {
+    if sees_all(visit, asked) {
+        return Countable::Of(Box::new(filter.clone()));
+    }
+    match list::narrowed::<T>(&visit.caller.person, filter.clone()) {
+        Some(narrowed) if narrowed == *filter => Countable::Not,
+        Some(narrowed) => Countable::Of(Box::new(narrowed)),
+        None => Countable::Nothing,
+    }
+}
+
+/// The counts, if the database may count.
+async fn counted<T: list::Seen>(app: &App, countable: Countable) -> Result<Option<Arc<Vec<Tick>>>, No> {
+    match countable {
+        Countable::Of(filter) => app.ticks.of::<T>(app, &filter, STEP_MS).await.map(Some),
+        Countable::Nothing => Ok(Some(Arc::default())),
+        Countable::Not => Ok(None),
+    }
 }
 
 async fn listed<T: list::Seen>(app: &App, visit: &Visit, filter: &Filter) -> Result<Vec<T>, No> {

@@ -2,3 +2,4 @@
 
 mod gather;
 pub mod pages;
+pub mod ticks;

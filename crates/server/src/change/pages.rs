@@ -73,7 +73,12 @@ async fn shown(app: &App, visit: &Visit, id: &str) -> Result<Markup, No> {
 
 /// The newest deployments that name a change, as far as the visitor may see them.
 async fn under(app: &App, visit: &Visit, change: &Change) -> Result<Vec<Deployment>, No> {
-    let filter = Filter { applications: vec![change.content.application.clone()], ..Filter::default() };
+    // None begins after the change is closed.
+    let filter = Filter {
+        applications: vec![change.content.application.clone()],
+        until_ms: change.closed_at_ms.map(|at_ms| at_ms + 1),
+        ..Filter::default()
+    };
     let request = PageRequest { order: Order::NewestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
     let found = app.store.list::<Deployment>(&filter, &request).await?.rows;
     let seen = |it: &Deployment| it.change.as_ref() == Some(&change.id) && list::may_see(&visit.caller.person, it);

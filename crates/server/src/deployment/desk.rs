@@ -1,6 +1,6 @@
 //! The desk: the way of a command to a deployment into the store.
 //!
-//! A deployment that is under way is kept in memory, and no other: one that is only read leaves nothing behind. Whoever holds it decides all that has been put on its pile meanwhile and
+//! A deployment that is under way is kept in memory. Of others a few large ones are, which take long to read. Whoever holds it decides all that has been put on its pile meanwhile and
 //! commits once, so that five hundred reports cost one fsync. Memory is only a copy: every commit is fenced by the version it was
 //! decided on, and a lost race throws the copy away.
 
@@ -27,10 +27,17 @@ const BATCH_MAX: usize = 500;
 /// How often a decision is made again after a lost race.
 const TRIES_MAX: u32 = 5;
 
+/// Targets from which on reading a deployment costs so much that its copy is kept for the next who looks.
+const LARGE: usize = 500;
+/// Targets of such copies together: the largest plan there may be, and a few others.
+const SHELF_TARGETS_MAX: usize = 25_000;
+
 /// The deployments in memory.
 #[derive(Default)]
 pub struct Desk {
     entries: Mutex<HashMap<Id, Arc<Entry>>>,
+    /// Large ones that are not under way, the one read last at the end.
+    shelf: Mutex<Vec<Copy>>,
     probed: Mutex<HashSet<Id>>,
 }
 
@@ -73,6 +80,26 @@ impl Desk {
 
     fn entries(&self) -> MutexGuard<'_, HashMap<Id, Arc<Entry>>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shelf(&self) -> MutexGuard<'_, Vec<Copy>> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The copy of a version that is kept, for somebody who has the seat.
+    fn take_down(&self, id: &Id, version: u64) -> Option<Copy> {
+        let mut kept = self.shelf();
+        let at = kept.iter().position(|copy| copy.deployment.id == *id)?;
+        Some(kept.remove(at)).filter(|copy| copy.version == version)
+    }
+
+    fn put_up(&self, copy: Copy) {
+        let mut kept = self.shelf();
+        kept.push(copy);
+        let targets = |all: &[Copy]| all.iter().map(|copy| copy.deployment.targets.len()).sum::<usize>();
+        while targets(&kept) > SHELF_TARGETS_MAX {
+            kept.remove(0);
+        }
     }
 
     /// How many deployments are in memory.
@@ -119,12 +146,46 @@ fn put_back(copy: &mut Option<Copy>, loaded: Copy) {
 
 /// Reads a deployment through the desk.
 pub async fn read<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<R, No> {
+    Ok(read_light(app, id, reading).await?.1)
+}
+
+/// Reads a deployment through the desk; answers with all but its targets beside.
+pub async fn read_light<R>(app: &App, id: &Id, reading: impl FnOnce(&Copy) -> R) -> Result<(Deployment, R), No> {
     let seat = app.desk.seat(id);
     let mut copy = seat.entry.copy.lock().await;
-    let loaded = taken(app, id, &mut copy).await?;
+    let mut loaded = if let Some(loaded) = copy.take() {
+        loaded
+    } else {
+        let version = app.store.stream_version(&Stream::new(Noun::Deployment, id)).await?;
+        match app.desk.take_down(id, version) {
+            Some(kept) => kept,
+            None => load(app, id).await?,
+        }
+    };
     let result = reading(&loaded);
-    put_back(&mut copy, loaded);
-    Ok(result)
+    let light = light(&mut loaded);
+    if UNDER_WAY.contains(&loaded.deployment.state) {
+        *copy = Some(loaded);
+    } else if loaded.deployment.targets.len() >= LARGE {
+        app.desk.put_up(loaded);
+    }
+    Ok((light, result))
+}
+
+/// A deployment without its targets, which are most of it.
+fn light(copy: &mut Copy) -> Deployment {
+    let targets = std::mem::take(&mut copy.deployment.targets);
+    let light = copy.deployment.clone();
+    copy.deployment.targets = targets;
+    light
+}
+
+/// A deployment of a list as it is in memory, if somebody works on it: what it waits on is noted there first. Without its targets,
+/// and without reading anything.
+pub async fn glance(app: &App, listed: Deployment) -> Deployment {
+    let seat = app.desk.seat(&listed.id);
+    let mut copy = seat.entry.copy.lock().await;
+    copy.as_mut().map_or(listed, light)
 }
 
 /// What a person is answered, and the version that it shows.

@@ -62,20 +62,37 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
         (State::FallingBack, Some(id)) => app.store.load::<Deployment>(id.as_str()).await?.map(|found| found.value.state),
         _ => None,
     };
-    let records = crate::estate::service::attested(app, &asked(deployment, plan)).await?;
-    let without_agent = records.values().filter(|it| it.state.agent_key.is_none()).map(|it| it.target.name.clone()).collect();
+    let (attested, without_agent) = attested(app, &asked(deployment, plan)).await?;
     Ok(Gathered {
         environment,
         change,
         release,
         freezes: crate::freeze::service::current(app).await?,
         slot,
-        attested: records.into_iter().map(|(name, record)| (name, record.state.attested)).collect(),
+        attested,
         without_agent,
         fallback,
         back_rejected,
         releases: looked_at,
     })
+}
+
+/// Targets from which on those are read that have changed rather than all that are asked for.
+const MANY: usize = 500;
+
+type AllAttested = BTreeMap<Name, BTreeMap<Name, Attested>>;
+
+/// What targets attest, and which of them have no agent.
+async fn attested(app: &App, names: &[Name]) -> Result<(AllAttested, Vec<Name>), No> {
+    if names.len() < MANY {
+        let records = crate::estate::service::attested(app, names).await?;
+        let without = records.values().filter(|it| it.state.agent_key.is_none()).map(|it| it.target.name.clone()).collect();
+        return Ok((records.into_iter().map(|(name, record)| (name, record.state.attested)).collect(), without));
+    }
+    let targets = app.counted.targets(app).await?;
+    let found = || names.iter().filter_map(|name| targets.get(name.as_str()));
+    let without = found().filter(|it| it.state.agent_key.is_none()).map(|it| it.name.clone()).collect();
+    Ok((found().map(|it| (it.name.clone(), it.installed.as_ref().clone())).collect(), without))
 }
 
 fn is_to_start(deployment: &Deployment) -> bool {

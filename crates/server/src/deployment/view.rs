@@ -25,12 +25,14 @@ pub fn without_reasons(deployment: &Deployment) -> DeploymentView {
 
 /// All of it: plan, targets, gates, reasons; and the version that this is.
 pub async fn detail(app: &App, id: &Id) -> Result<(DeploymentDetail, u64), No> {
-    let (deployment, plan, version) =
-        desk::read(app, id, |copy| (copy.deployment.clone(), copy.plan.clone(), copy.version)).await?;
+    let now_ms = app.now_ms();
+    let read = desk::read_light(app, id, |copy| {
+        let mut targets: Vec<TargetProgress> = copy.deployment.targets.values().cloned().collect();
+        targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
+        (copy.plan.clone(), targets, gates(&copy.deployment, &copy.plan, now_ms), copy.version)
+    });
+    let (deployment, (plan, targets, gates, version)) = read.await?;
     let reasons = reasons(app, &deployment, &plan).await?;
-    let mut targets: Vec<TargetProgress> = deployment.targets.values().cloned().collect();
-    targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
-    let gates = gates(&deployment, &plan, app.now_ms());
     let plan = Arc::unwrap_or_clone(plan);
     Ok((DeploymentDetail { sentence: sentence(&deployment), gates, reasons, targets, plan, deployment }, version))
 }

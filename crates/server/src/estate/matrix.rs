@@ -7,10 +7,11 @@ use tidegate_api::definition::NamedStrategy;
 use tidegate_api::request::{PlanDeployment, StrategyChoice};
 use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::deployment::rollout::{Deployment, State};
-use tidegate_domain::estate::{Component, Environment, Slot, TargetRecord};
+use tidegate_domain::estate::{Component, Environment, Slot};
 use tidegate_domain::{Name, Refusal, Version};
 use tidegate_store::{Filter, Order, PageRequest, Record};
 
+use super::counted;
 use crate::access::Caller;
 use crate::app::App;
 use crate::list;
@@ -19,8 +20,10 @@ use crate::web::page::environments::{Cell, Column, Known, Matrix, Pending, Row};
 
 /// Components and places that one matrix shows; more cannot be looked over.
 const ROWS_MAX: u32 = 2_000;
-/// Targets up to which drift is counted for each cell of the matrix.
-const COUNTED_MAX: u64 = 5_000;
+
+/// Rows on one page, unless two environments are held against each other: what a person looks over, and each cell may carry a
+/// form.
+const PAGE_ROWS: usize = 30;
 
 /// The query of the matrix.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -35,6 +38,9 @@ pub struct MatrixQuery {
     /// The other one.
     #[serde(default)]
     pub to: Option<String>,
+    /// The last component of the page before.
+    #[serde(default)]
+    pub after: Option<String>,
 }
 
 /// The form that carries a version on.
@@ -73,16 +79,18 @@ pub async fn gather(app: &App, caller: &Caller, query: MatrixQuery) -> Result<Ma
     let applications = components.iter().map(|it| it.application.clone()).collect::<std::collections::BTreeSet<_>>();
     components.retain(|it| application.as_ref().is_none_or(|wanted| it.application == *wanted));
     components.sort_by(|a, b| (&a.application, &a.name).cmp(&(&b.application, &b.name)));
-    let slots: HashMap<String, Slot> = all::<Slot>(app, Filter::default()).await?.into_iter().map(|it| (it.id(), it)).collect();
+    let compared = from.zip(to);
+    let next = if compared.is_none() { cut(&mut components, query.after.as_deref()) } else { None };
+    let slots = app.counted.slots(app).await?;
     let mut pending = pending(app, caller).await?;
-    let drift = drift(app, &slots).await?;
+    let drift = counted::drift(app).await?;
     let mut rows = Vec::new();
     for component in components {
         let cells = environments.iter().map(|environment| {
             let place = (environment.name.clone(), component.name.clone());
             let slot = slots.get(&Slot::id(&environment.name, &component.application));
             let standing = slot.and_then(|slot| slot.standing(&component.name)).map(Known::of);
-            Cell { standing, pending: pending.remove(&place), drifted: drift.as_ref().and_then(|it| it.get(&place)).copied() }
+            Cell { standing, pending: pending.remove(&place), drifted: drift.get(&place).copied() }
         });
         rows.push(Row { cells: cells.collect(), application: component.application.clone(), component: component.name });
     }
@@ -94,12 +102,21 @@ pub async fn gather(app: &App, caller: &Caller, query: MatrixQuery) -> Result<Ma
     Ok(Matrix {
         columns: columns.collect(),
         rows,
-        drift_counted: drift.is_some(),
         applications: applications.into_iter().collect(),
         application,
-        compared: from.zip(to),
+        compared,
+        next,
         strategies: strategies.into_iter().map(|it| it.name).collect(),
     })
+}
+
+/// Leaves the page after a component; answers with the last one of it if there are more.
+fn cut(components: &mut Vec<Component>, after: Option<&str>) -> Option<Name> {
+    let begin = after.and_then(|after| components.iter().position(|it| it.name.as_str() == after)).map_or(0, |at| at + 1);
+    components.drain(..begin);
+    let more = components.len() > PAGE_ROWS;
+    components.truncate(PAGE_ROWS);
+    components.last().filter(|_| more).map(|it| it.name.clone())
 }
 
 async fn all<T: Record>(app: &App, filter: Filter) -> Result<Vec<T>, No> {
@@ -139,26 +156,4 @@ async fn pending(app: &App, caller: &Caller) -> Result<HashMap<(Name, Name), Pen
         }
     }
     Ok(pending)
-}
-
-/// How many targets differ from what was verified, by environment and component; nothing if there are too many to count.
-async fn drift(app: &App, slots: &HashMap<String, Slot>) -> Result<Option<HashMap<(Name, Name), u64>>, No> {
-    if app.store.count::<TargetRecord>(&Filter::default()).await? > COUNTED_MAX {
-        return Ok(None);
-    }
-    let request = PageRequest { order: Order::ByName, after: None, limit: COUNTED_MAX as u32 };
-    let targets = app.store.list::<TargetRecord>(&Filter::default(), &request).await?.rows;
-    let mut by_environment: HashMap<&Name, Vec<&Slot>> = HashMap::new();
-    for slot in slots.values() {
-        by_environment.entry(&slot.environment).or_default().push(slot);
-    }
-    let mut counts = HashMap::new();
-    for target in targets.iter().map(|row| &row.value) {
-        for slot in by_environment.get(&target.target.environment).into_iter().flatten() {
-            for drift in slot.drift(&target.state.attested) {
-                *counts.entry((target.target.environment.clone(), drift.component)).or_insert(0) += 1;
-            }
-        }
-    }
-    Ok(Some(counts))
 }

@@ -1,6 +1,7 @@
 //! What there is: definitions and targets.
 
 pub mod api;
+pub mod counted;
 pub mod matrix;
 pub mod pages;
 pub mod service;

@@ -1,6 +1,6 @@
 //! Pages of targets and environments.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -12,8 +12,8 @@ use tidegate_api::request::{ListQuery, Nothing};
 use tidegate_domain::Name;
 use tidegate_domain::estate::{AgentState, Slot, TargetRecord};
 use tidegate_domain::event::{Noun, Stream};
-use tidegate_store::{Filter, Order, PageRequest};
 
+use super::counted::Slots;
 use super::{matrix, service};
 use crate::app::App;
 use crate::list;
@@ -43,27 +43,17 @@ async fn listed(app: &App, visit: &Visit, query: ListQuery) -> Result<Markup, No
     // A fleet is looked through by name.
     let query = ListQuery { sort: query.sort.or(Some("name".into())), ..query };
     let found = list::page::<TargetRecord>(app, &visit.caller, &query).await?;
-    let mut slots: HashMap<Name, Vec<Slot>> = HashMap::new();
-    let mut rows = Vec::new();
-    for record in found.rows.into_iter().map(|row| row.value) {
-        let environment = record.target.environment.clone();
-        if !slots.contains_key(&environment) {
-            slots.insert(environment.clone(), slots_of(app, &environment).await?);
-        }
-        rows.push(shown(app, &record, &slots[&environment]));
-    }
+    let slots = app.counted.slots(app).await?;
+    let rows = found.rows.iter().map(|row| shown(app, &row.value, &here(&slots, &row.value.target.environment))).collect();
     Ok(page::targets(&visit.chrome, &List { rows, next: found.next, query }))
 }
 
 /// Every application's place in an environment.
-pub async fn slots_of(app: &App, environment: &Name) -> Result<Vec<Slot>, No> {
-    const APPLICATIONS_MAX: u32 = 1_000;
-    let filter = Filter { environments: vec![environment.clone()], ..Filter::default() };
-    let request = PageRequest { order: Order::ByName, after: None, limit: APPLICATIONS_MAX };
-    Ok(app.store.list::<Slot>(&filter, &request).await?.rows.into_iter().map(|row| row.value).collect())
+fn here<'a>(slots: &'a Slots, environment: &Name) -> Vec<&'a Slot> {
+    slots.values().map(AsRef::as_ref).filter(|slot| slot.environment == *environment).collect()
 }
 
-fn shown(app: &App, record: &TargetRecord, slots: &[Slot]) -> TargetShown {
+fn shown(app: &App, record: &TargetRecord, slots: &[&Slot]) -> TargetShown {
     let view = service::view(app, record);
     let agent = AgentState::of(&record.state, view.contact_at_ms, app.now_ms());
     TargetShown { agent, drift: slots.iter().flat_map(|slot| slot.drift(&record.state.attested)).collect(), view }
@@ -75,7 +65,8 @@ async fn one(State(app): Shared, visit: Visit, Path(name): Path<String>) -> Resp
 
 async fn by_itself(app: &App, visit: &Visit, name: &str) -> Result<Markup, No> {
     let record = list::one::<TargetRecord>(app, &visit.caller, name).await?.value;
-    let slots = slots_of(app, &record.target.environment).await?;
+    let slots = app.counted.slots(app).await?;
+    let slots = here(&slots, &record.target.environment);
     let generations: BTreeMap<_, _> =
         slots.iter().map(|slot| (slot.application.clone(), (slot.generation, slot.holder.clone()))).collect();
     let history = history(app, &Stream::new(Noun::Target, name)).await?;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use maud::Markup;
 use serde::Deserialize;
-use tidegate_api::request::{DeclareFreeze, RequestException, RuleException, WithReason};
+use tidegate_api::request::{DeclareFreeze, ListQuery, RequestException, RuleException, WithReason};
 use tidegate_api::view::DeploymentView;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Running, Strictness};
@@ -21,9 +21,10 @@ use super::{passages, service};
 use crate::app::App;
 use crate::deployment::view;
 use crate::list;
-use crate::pages::form::Form;
+use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, back, no_page};
 use crate::problem::No;
+use crate::web::page::List;
 use crate::web::page::freezes::{self, FreezesPage, OneFreeze};
 
 type Shared = State<Arc<App>>;
@@ -38,16 +39,14 @@ pub fn router() -> Router<Arc<App>> {
         .route("/freezes/{id}/exceptions/{exception}/rule", post(rule))
 }
 
-async fn all(State(app): Shared, visit: Visit) -> Response {
-    visit.show(shown(&app, &visit).await)
+async fn all(State(app): Shared, visit: Visit, Query(query): Query<ListQuery>) -> Response {
+    visit.show(shown(&app, &visit, query).await)
 }
 
-async fn shown(app: &App, visit: &Visit) -> Result<Markup, No> {
-    let request = PageRequest { order: Order::NewestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
-    let found = app.store.list::<Freeze>(&Filter::default(), &request).await?.rows;
-    let person = &visit.caller.person;
+async fn shown(app: &App, visit: &Visit, query: ListQuery) -> Result<Markup, No> {
+    let found = list::page::<Freeze>(app, &visit.caller, &query).await?;
     let view = FreezesPage {
-        freezes: found.into_iter().map(|row| row.value).filter(|freeze| list::may_see(person, freeze)).collect(),
+        freezes: List { rows: found.rows.into_iter().map(|row| row.value).collect(), next: found.next, query },
         deployments: waiting(app, visit).await?,
     };
     Ok(freezes::freezes(&visit.chrome, &view))

@@ -133,11 +133,11 @@ async fn edit(
 /// Freezes that are not over.
 pub async fn current(app: &App) -> Result<Vec<Freeze>, No> {
     let now_ms = app.now_ms();
-    let filter = Filter { states: vec!["declared".into()], ..Filter::default() };
-    // Sorted by their end, the latest first, so that what is over comes last.
+    // Freezes stand in their list by their end: what is over is not read.
+    let filter = Filter { states: vec!["declared".into()], from_ms: Some(now_ms + 1), ..Filter::default() };
     let request = PageRequest { order: Order::NewestFirst, after: None, limit: FREEZES_MAX };
     let page = app.store.list::<Freeze>(&filter, &request).await?;
-    Ok(page.rows.into_iter().map(|row| row.value).filter(|freeze| now_ms < freeze.until_ms).collect())
+    Ok(page.rows.into_iter().map(|row| row.value).collect())
 }
 
 /// A freeze reaches as far as it says; so must the permission of whoever declares, lifts or opens it.

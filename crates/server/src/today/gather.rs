@@ -7,11 +7,11 @@ use tidegate_api::view::DeploymentView;
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::{Change, State as ChangeState};
 use tidegate_domain::deployment::rollout::{Deployment, State};
-use tidegate_domain::estate::{AgentState, Environment, Slot, TargetRecord};
+use tidegate_domain::estate::{AgentState, Environment, Slot};
 use tidegate_domain::gate::WaitingOn;
 use tidegate_domain::release::{Release, State as ReleaseState};
 use tidegate_domain::{Millis, Name, limits};
-use tidegate_store::{Filter, Order, PageRequest, Record as _};
+use tidegate_store::{Filter, Order, PageRequest};
 
 use crate::app::App;
 use crate::deployment::{desk, view};
@@ -22,6 +22,8 @@ use crate::web::page::today::{Agents, Ask, EnvironmentNow, Place, Runs, Today, W
 
 /// Freezes this near are shown.
 const NEAR_MS: Millis = 14 * 86_400_000;
+/// Environments that are shown.
+const ENVIRONMENTS_MAX: u32 = 1_000;
 /// Names of silent targets that are shown.
 const NAMED_MAX: usize = 8;
 
@@ -55,36 +57,34 @@ async fn under_way(app: &App, visit: &Visit) -> Result<Vec<DeploymentView>, No> 
     let found = of_state::<Deployment>(app, visit, states).await?;
     let mut views = Vec::new();
     for deployment in found {
-        views.push(desk::read(app, &deployment.id, |copy| view::without_reasons(&copy.deployment)).await?);
+        views.push(view::without_reasons(&desk::glance(app, deployment).await));
     }
     Ok(views)
 }
 
 async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) -> Result<Vec<EnvironmentNow>, No> {
-    let request = PageRequest { order: Order::OldestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
-    let slots = app.store.list::<Slot>(&Filter::default(), &request).await?.rows;
+    let request = PageRequest { order: Order::OldestFirst, after: None, limit: ENVIRONMENTS_MAX };
+    let slots = app.counted.slots(app).await?;
     let found = app.store.list::<Environment>(&Filter::default(), &request).await?.rows;
     let seen = |environment: &Environment| {
         visit.caller.person.may(Permission::Read, About { application: None, environment: Some(&environment.name) })
     };
     let mut environments = Vec::new();
     for environment in found.into_iter().map(|row| row.value).filter(|it| it.controlled && seen(it)) {
-        let here = |view: &&DeploymentView| view.deployment.environment == environment.name;
-        let mut applications: Vec<Name> = under_way.iter().filter(here).map(|view| view.deployment.application.clone()).collect();
-        let of_slots = slots.iter().filter(|slot| slot.value.environment == environment.name);
-        applications.extend(of_slots.map(|slot| slot.value.application.clone()));
-        applications.sort();
-        applications.dedup();
-        let slot = |application: &Name| {
-            slots.iter().map(|row| &row.value).find(|it| it.id() == Slot::id(&environment.name, application))
-        };
-        let places = applications.into_iter().map(|it| place(slot(&it), under_way.iter().filter(here).collect(), it)).collect();
+        let here: Vec<&DeploymentView> =
+            under_way.iter().filter(|view| view.deployment.environment == environment.name).collect();
+        let of_slots = slots.values().filter(|slot| slot.environment == environment.name);
+        let mut applications: BTreeMap<&Name, Option<&Slot>> = of_slots.map(|it| (&it.application, Some(it.as_ref()))).collect();
+        for view in &here {
+            applications.entry(&view.deployment.application).or_default();
+        }
+        let places = applications.into_iter().map(|(application, slot)| place(slot, &here, application.clone())).collect();
         environments.push(EnvironmentNow { environment, places });
     }
     Ok(environments)
 }
 
-fn place(slot: Option<&Slot>, here: Vec<&DeploymentView>, application: Name) -> Place {
+fn place(slot: Option<&Slot>, here: &[&DeploymentView], application: Name) -> Place {
     let newest = slot.and_then(|slot| slot.newest().map(|(_, verified)| verified).max_by_key(|verified| verified.at_ms));
     let runs = slot.zip(newest).map(|(slot, newest)| Runs {
         version: versions(slot),
@@ -171,8 +171,7 @@ fn asks(visit: &Visit, under_way: &[DeploymentView], changes: &[Change]) -> Vec<
 }
 
 async fn agents(app: &App) -> Result<Agents, No> {
-    let request = PageRequest { order: Order::ByName, after: None, limit: 10_000 };
-    let targets = app.store.list::<TargetRecord>(&Filter::default(), &request).await?.rows;
+    let targets = app.counted.targets(app).await?;
     let now_ms = app.now_ms();
     let mut agents = Agents {
         targets: targets.len() as u64,
@@ -183,13 +182,15 @@ async fn agents(app: &App) -> Result<Agents, No> {
         without_count: 0,
         versions: BTreeMap::new(),
     };
-    for record in targets.into_iter().map(|row| row.value) {
-        let presence = app.sessions.presence(&record.target.name);
+    for target in targets.values() {
+        let presence = app.sessions.presence(&target.name);
         let heard_at_ms = presence.as_ref().map(|presence| presence.at_ms);
-        match AgentState::of(&record.state, heard_at_ms, now_ms) {
+        match AgentState::of(&target.state, heard_at_ms, now_ms) {
             AgentState::Missing => {
                 agents.without_count += 1;
-                agents.without.push(record.target.name);
+                if agents.without.len() < NAMED_MAX {
+                    agents.without.push(target.name.clone());
+                }
             }
             AgentState::InTouch => {
                 agents.in_touch += 1;
@@ -197,11 +198,11 @@ async fn agents(app: &App) -> Result<Agents, No> {
             }
             AgentState::Silent => {
                 agents.silent_count += 1;
-                agents.silent.push((record.target.name, heard_at_ms));
+                if agents.silent.len() < NAMED_MAX {
+                    agents.silent.push((target.name.clone(), heard_at_ms));
+                }
             }
         }
     }
-    agents.silent.truncate(NAMED_MAX);
-    agents.without.truncate(NAMED_MAX);
     Ok(agents)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_store::{Fault, Filter, Order, PageRequest};
+use tidegate_store::{Fault, Filter, Order, PageRequest, Reach};
 
 use crate::world::{Thing, World, made, name, thing, writes};
 
@@ -66,6 +66,7 @@ fn filters() -> Vec<Filter> {
                         environments: environments.iter().map(|text| name(text)).collect(),
                         parent: parent.map(str::to_owned),
                         text: text.map(str::to_owned),
+                        reach: if states.len() == 1 { Reach::Page } else { Reach::All },
                     });
                 }
             }
@@ -88,6 +89,39 @@ pub async fn every_filter_and_order_agrees_with_a_plain_search(world: &World) {
             assert_eq!(found.iter().collect::<Vec<_>>(), expected, "{order:?} {filter:?}");
             let count = world.store.count::<Thing>(&filter).await.expect("it is counted");
             assert_eq!(count, expected.len() as u64, "{filter:?}");
+        }
+    }
+}
+
+/// Twelve thousand things, of which a few are looked for: a page looks only so far, and the pages together find all of them.
+pub async fn what_is_rare_is_found_page_by_page(world: &World) {
+    for block in 0..24 {
+        let changes = (0..500).map(|row| {
+            let number = block * 500 + row;
+            let thing = Thing {
+                id: format!("CHG-{number:05}"),
+                state: if number % 4_000 == 7 { "running" } else { "closed" }.to_owned(),
+                application: Some(name("ledger")),
+                environment: Some(name(if number % 3_000 == 11 { "staging" } else { "production" })),
+                at_ms: i64::from(number),
+                title: if number % 5_000 == 13 { "a needle" } else { "hay" }.to_owned(),
+                ..thing("")
+            };
+            writes(&thing, 0, &["made"])
+        });
+        made(&world.store, changes.collect()).await;
+    }
+    let page = Filter { reach: Reach::Page, ..Filter::default() };
+    let places = Filter { applications: vec![name("ledger")], environments: vec![name("staging")], ..page.clone() };
+    let of_place = Filter { applications: vec![name("ledger")], states: vec!["running".to_owned()], ..page.clone() };
+    let cases = [(Filter { text: Some("needle".to_owned()), ..page }, 3), (places, 4), (of_place, 3)];
+    for (filter, expected) in cases {
+        for order in [Order::NewestFirst, Order::OldestFirst, Order::ByName] {
+            assert_eq!(all_pages(world, &filter, order, 5).await.len(), expected, "{order:?} {filter:?}");
+            let whole = Filter { reach: Reach::All, ..filter.clone() };
+            let request = PageRequest { order, after: None, limit: 5 };
+            let found = world.store.list::<Thing>(&whole, &request).await.expect("it is listed");
+            assert_eq!((found.rows.len(), found.next), (expected, None), "{order:?} {whole:?}");
         }
     }
 }

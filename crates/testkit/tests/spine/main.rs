@@ -7,6 +7,7 @@ mod admission;
 mod agents;
 mod backup;
 mod browser;
+mod budget;
 mod canary;
 mod desk;
 mod doors;

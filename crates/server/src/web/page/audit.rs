@@ -21,6 +21,8 @@ pub struct AuditAsked {
     pub actor: String,
     /// Of one thing: noun and id.
     pub stream: String,
+    /// With this text in its kind, its cause or what it carries.
+    pub text: String,
 }
 
 /// What the page shows.
@@ -47,7 +49,11 @@ pub fn audit(chrome: &Chrome, view: &AuditPage) -> Markup {
         @if let Some(verified) = &view.verified { (verdict(verified)) }
         (filter(&view.asked))
         (live("events", &html! {
-            @if view.events.is_empty() { (empty("No event is like that.", &[])) } @else { (rows(&view.events, &clock)) }
+            @match (view.events.is_empty(), view.before) {
+                (true, None) => (empty("No event is like that.", &[])),
+                (true, Some(_)) => p.note { (glyph("slash")) span { "None of the events looked through so far is like that; there are earlier ones." } },
+                (false, _) => (rows(&view.events, &clock)),
+            }
             @if let Some(before) = view.before {
                 nav.pages aria-label="Pages" { a.button href={ "/audit?" (encoded(&view.asked, before)) } rel="next" { "Earlier" } }
             }
@@ -76,7 +82,7 @@ fn verdict(verified: &AuditVerified) -> Markup {
 }
 
 fn filter(asked: &AuditAsked) -> Markup {
-    let is_asked = asked.noun.is_some() || !asked.actor.is_empty() || !asked.stream.is_empty();
+    let is_asked = asked.noun.is_some() || [&asked.actor, &asked.stream, &asked.text].iter().any(|text| !text.is_empty());
     html! {
         form.filter method="get" action="/audit" role="search" {
             label { span.hidden { "Of" } select name="noun" {
@@ -85,6 +91,7 @@ fn filter(asked: &AuditAsked) -> Markup {
             } }
             label { span.hidden { "By" } input type="search" name="actor" placeholder="person:alice, agent:web-1, system" value=(asked.actor); }
             label { span.hidden { "Of one thing" } input type="search" name="stream" placeholder="deployment/DEP-…" value=(asked.stream); }
+            label { span.hidden { "With the text" } input type="search" name="text" placeholder="any text" value=(asked.text); }
             button.button type="submit" { "Show" }
             @if is_asked { a.button href="/audit" { "Clear" } }
         }
@@ -132,7 +139,13 @@ fn of(event: &EventView) -> Markup {
 
 fn encoded(asked: &AuditAsked, before: u64) -> String {
     let noun = asked.noun.map(|noun| noun.as_str().to_owned()).unwrap_or_default();
-    let said = [("noun", noun), ("actor", asked.actor.clone()), ("stream", asked.stream.clone()), ("before", before.to_string())];
+    let said = [
+        ("noun", noun),
+        ("actor", asked.actor.clone()),
+        ("stream", asked.stream.clone()),
+        ("text", asked.text.clone()),
+        ("before", before.to_string()),
+    ];
     let said = said.into_iter().filter(|(_, value)| !value.is_empty());
     said.map(|(name, value)| format!("{name}={}", percent(&value))).collect::<Vec<_>>().join("&")
 }

@@ -8,7 +8,7 @@ use tidegate_domain::{Digest, Id, Millis, Name, Version};
 use crate::web::bar::counted;
 use crate::web::form::{Act, Weight, value};
 use crate::web::layout::{Chrome, Section, live, page};
-use crate::web::state::{self, Look, Tone, glyph};
+use crate::web::state::{self, Look, Tone};
 use crate::web::table::{empty, none, percent, table};
 use crate::web::time::Clock;
 
@@ -19,14 +19,14 @@ pub struct Matrix {
     pub columns: Vec<Column>,
     /// The components, by application.
     pub rows: Vec<Row>,
-    /// Whether drift was counted; with very many targets it is not.
-    pub drift_counted: bool,
     /// Every application that could be chosen.
     pub applications: Vec<Name>,
     /// The chosen one.
     pub application: Option<Name>,
     /// Two environments that are held against each other.
     pub compared: Option<(Name, Name)>,
+    /// The last component of this page, if there are more.
+    pub next: Option<Name>,
     /// Strategies that are defined.
     pub strategies: Vec<Name>,
 }
@@ -110,11 +110,19 @@ pub fn environments(chrome: &Chrome, view: &Matrix) -> Markup {
                 (empty("There is nothing to put side by side yet. Define an application with components and environments:", &COMMANDS))
             } @else {
                 @match &view.compared { Some((from, to)) => (compared(view, (from, to), &clock)), None => (matrix(chrome, view, &clock)) }
-                @if !view.drift_counted { p.note { (glyph("slash")) span { "Drift is not counted with so many targets; each target's page says it." } } }
+            }
+            @if let Some(after) = &view.next {
+                nav.pages aria-label="Pages" { a.button href=(next_page(view, after)) rel="next" { "Next page" } }
             }
         }))
     };
     page(chrome, Section::Environments, "Environments", &main)
+}
+
+fn next_page(view: &Matrix, after: &Name) -> String {
+    let application =
+        view.application.as_ref().map(|name| format!("application={}&", percent(name.as_str()))).unwrap_or_default();
+    format!("/environments?{application}after={}", percent(after.as_str()))
 }
 
 fn choose(view: &Matrix) -> Markup {

@@ -7,19 +7,20 @@ use tidegate_domain::access::Permission;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Passage, Running, Strictness};
 
+use super::List;
 use crate::web::bar::counted;
 use crate::web::form::{Act, Need, Weight, choice, hidden, instant, reason, reason_for_a_no, text, value};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
 use crate::web::refusal::not_offered;
 use crate::web::state::{self, Look, Tone};
-use crate::web::table::{empty, table};
+use crate::web::table::{By, Filter, empty, table};
 use crate::web::time::Clock;
 
 /// What the page shows.
 #[derive(Debug, Clone)]
 pub struct FreezesPage {
-    /// Every freeze, newest first.
-    pub freezes: Vec<Freeze>,
+    /// Freezes, the one that ends last first.
+    pub freezes: List<Freeze>,
     /// Deployments that are not over, for which an exception could be asked.
     pub deployments: Vec<DeploymentView>,
 }
@@ -34,6 +35,7 @@ pub struct OneFreeze {
     /// Deployments that are not over, for which an exception could be asked.
     pub deployments: Vec<DeploymentView>,
 }
+const STATES: [(&str, &str); 2] = [("declared", "not lifted"), ("lifted", "lifted")];
 
 const COMMAND: &str =
     "tidegate freeze declare \"year end\" --reason \"closing the books\" --from 2026-12-20T18:00 --until 2027-01-04T06:00";
@@ -42,19 +44,24 @@ const COMMAND: &str =
 pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
     let clock = chrome.clock();
     let (open, over): (Vec<&Freeze>, Vec<&Freeze>) =
-        view.freezes.iter().partition(|freeze| matches!(freeze.state(chrome.now_ms), "planned" | "in_force"));
+        view.freezes.rows.iter().partition(|freeze| matches!(freeze.state(chrome.now_ms), "planned" | "in_force"));
+    let filter = Filter { path: "/freezes", query: &view.freezes.query, states: &STATES, by: By::Environment };
     let main = html! {
         div.title { h1 { "Freezes" } p.muted { "Periods in which change is restricted, and the ways in." } }
         (declare(chrome, &clock))
+        (filter.form())
         (live("open", &html! {
-            @if open.is_empty() {
-                (empty("No freeze is in force or planned. Declare one above, or:", &[COMMAND]))
+            @match (open.is_empty(), filter.is_asked() || view.freezes.query.after.is_some()) {
+                (true, false) => (empty("No freeze is in force or planned. Declare one above, or:", &[COMMAND])),
+                (true, true) if over.is_empty() => (empty("No freeze is like that.", &[])),
+                _ => {}
             }
             @if !open.is_empty() { (section("In force and planned", &html! { @for freeze in open { (panel(chrome, &view.deployments, freeze)) } })) }
         }))
         @if !over.is_empty() {
             (live("over", &section("Over", &html! { @for freeze in over { (panel(chrome, &view.deployments, freeze)) } })))
         }
+        (filter.next(view.freezes.next.as_deref()))
     };
     page(chrome, Section::Freezes, "Freezes", &main)
 }
