@@ -316,6 +316,9 @@ pub struct ListQuery {
     /// Only in this environment.
     #[serde(default)]
     pub environment: Option<Name>,
+    /// Only of this release; of changes and deployments.
+    #[serde(default)]
+    pub release: Option<Id>,
     /// Only what contains this text in its id or title.
     #[serde(default)]
     pub text: Option<String>,

@@ -175,6 +175,9 @@ pub struct ListArguments {
     /// Only in this environment.
     #[arg(long, value_parser = name)]
     pub environment: Option<Name>,
+    /// Only of this release; of changes and deployments.
+    #[arg(long, value_parser = id)]
+    pub release: Option<Id>,
     /// Only what contains this text in its id or title.
     #[arg(long)]
     pub text: Option<String>,
@@ -196,6 +199,7 @@ impl ListArguments {
             state: self.state.clone(),
             application: self.application.clone(),
             environment: self.environment.clone(),
+            release: self.release.clone(),
             text: self.text.clone(),
             sort: self.sort.clone(),
             limit: self.limit,

@@ -1,7 +1,7 @@
 // Keys for everything that a page offers, the palette, and the list of keys. Everything works without it.
 // What a key does is what the page says by a link or a button; nothing is done that cannot be clicked.
 
-const places = [...document.querySelectorAll("nav.main a")].map((link) => ({ word: link.textContent, href: link.getAttribute("href") }));
+const places = [...document.querySelectorAll("nav.main a, a[data-place]")].map((link) => ({ word: link.dataset.place ?? link.textContent, href: link.getAttribute("href") }));
 // The letter after `g`: the first one of its word that no place before has taken.
 const letters = new Map();
 for (const place of places) {

@@ -9,6 +9,7 @@ use tidegate_domain::change::Change;
 use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::deployment::rollout::Deployment;
 use tidegate_domain::estate::{Application, Component, Environment, TargetRecord};
+use tidegate_domain::event::Noun;
 use tidegate_domain::release::Release;
 use tidegate_domain::{Code, Name, Refusal, limits};
 use tidegate_store::{Filter, Order, PageRequest, Reach, Record, Stored};
@@ -48,13 +49,22 @@ pub fn request(query: &ListQuery) -> Result<(Filter, PageRequest), Refusal> {
         states,
         applications: query.application.iter().cloned().collect(),
         environments: query.environment.iter().cloned().collect(),
-        parent: None,
+        parent: query.release.as_ref().map(ToString::to_string),
         from_ms: None,
         until_ms: None,
         text: query.text.clone().filter(|text| !text.is_empty()),
         reach: Reach::Page,
     };
     Ok((filter, PageRequest { order, after: query.after.clone(), limit }))
+}
+
+/// Refuses to look for things of a release that are of none.
+fn has_releases<T: Record>(query: &ListQuery) -> Result<(), Refusal> {
+    if query.release.is_none() || matches!(T::NOUN, Noun::Change | Noun::Deployment) {
+        return Ok(());
+    }
+    let what = format!("a {} is not one of a release", T::NOUN);
+    Err(Refusal::new(Code::Malformed, what, "leave the release out, or list changes or deployments").at("release"))
 }
 
 /// A thing in lists, and what it is about.
@@ -136,6 +146,7 @@ const PAGES_MAX: usize = 5;
 
 /// One page of what the asker may see. It may have fewer rows than asked for and still a next one.
 pub async fn page<T: Seen>(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
+    has_releases::<T>(query)?;
     let (filter, mut request) = request(query)?;
     let Some(filter) = narrowed::<T>(&caller.person, filter) else { return Ok(Page { rows: Vec::new(), next: None }) };
     let (limit, mut rows) = (request.limit as usize, Vec::new());
@@ -182,6 +193,7 @@ fn both(asked: Vec<Name>, seen: Vec<Name>) -> Option<Vec<Name>> {
 
 /// One page of everything; whoever asks for it looks themselves at what may be seen.
 pub async fn unseen<T: Record>(app: &App, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
+    has_releases::<T>(query)?;
     let (filter, request) = request(query)?;
     let page = app.store.list::<T>(&filter, &request).await?;
     Ok(Page { rows: page.rows.into_iter().map(versioned).collect(), next: page.next })

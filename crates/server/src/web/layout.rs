@@ -75,7 +75,7 @@ pub enum Section {
     Other,
 }
 
-const NAVIGATION: [(Section, &str, &str); 12] = [
+const NAVIGATION: [(Section, &str, &str); 11] = [
     (Section::Today, "/", "Today"),
     (Section::Calendar, "/calendar", "Calendar"),
     (Section::Releases, "/releases", "Releases"),
@@ -87,7 +87,6 @@ const NAVIGATION: [(Section, &str, &str); 12] = [
     (Section::Targets, "/targets", "Targets"),
     (Section::Artifacts, "/artifacts", "Artifacts"),
     (Section::Audit, "/audit", "Audit"),
-    (Section::People, "/people", "People"),
 ];
 
 /// The symbols that pages use; in the page itself, because a symbol of another file cannot take the page's colours everywhere.
@@ -138,17 +137,18 @@ fn bar(chrome: &Chrome, section: Section) -> Markup {
                 @if chrome.stream.is_some() {
                     span.live id="live-mark" role="status" hidden { span.dot {} span.word { "live" } }
                 }
-                (person(chrome))
+                (person(chrome, section))
             }
         }
     }
 }
 
-fn person(chrome: &Chrome) -> Markup {
+fn person(chrome: &Chrome, section: Section) -> Markup {
     html! {
         @match &chrome.person {
             Some(person) => {
-                span.person title=(person.title) { (person.name) }
+                // Who is signed in leads to people and tokens, one's own first.
+                a.person href="/people" title={ "People and tokens" @if !person.title.is_empty() { ", signed in as " (person.title) } } data-place="People" aria-current=[(section == Section::People).then_some("page")] { (person.name) }
                 form method="post" action="/logout" { (hidden(&chrome.csrf)) button.quiet type="submit" { "Sign out" } }
             }
             None => a href="/login" { "Sign in" }

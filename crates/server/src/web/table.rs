@@ -64,6 +64,7 @@ impl Filter<'_> {
         let name = |name: Option<&tidegate_domain::Name>| name.map(ToString::to_string).unwrap_or_default();
         html! {
             form.filter method="get" action=(self.path) role="search" {
+                @if let Some(release) = &self.query.release { span.tag { "of " a href={ "/releases/" (release) } { (release) } } input type="hidden" name="release" value=(release); }
                 (field("text", "id or title", self.query.text.as_deref().unwrap_or_default()))
                 @if self.by == By::Place { (field("application", "application", &name(self.query.application.as_ref()))) }
                 @if self.by != By::Text { (field("environment", "environment", &name(self.query.environment.as_ref()))) }
@@ -93,7 +94,11 @@ impl Filter<'_> {
     /// Whether the list is narrowed, so that an empty one does not mean that there is nothing.
     pub fn is_asked(&self) -> bool {
         let said = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        said(&self.query.state) || said(&self.query.text) || self.query.application.is_some() || self.query.environment.is_some()
+        said(&self.query.state)
+            || said(&self.query.text)
+            || self.query.application.is_some()
+            || self.query.environment.is_some()
+            || self.query.release.is_some()
     }
 
     /// The link to the next page, if there is one.
@@ -111,6 +116,7 @@ impl Filter<'_> {
             ("state", query.state),
             ("application", query.application.map(|name| name.to_string())),
             ("environment", query.environment.map(|name| name.to_string())),
+            ("release", query.release.map(|id| id.to_string())),
             ("text", query.text),
             ("sort", query.sort),
             ("limit", query.limit.map(|limit| limit.to_string())),

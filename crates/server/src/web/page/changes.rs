@@ -93,10 +93,10 @@ fn row(change: &Change, clock: &Clock) -> Markup {
             td data-head="Where" { (content.application) " → " (where_to.join(", ")) }
             td data-head="Author" { (change.author) " " span.muted.small { (clock.age(change.created_at_ms)) } }
             td data-head="Approvals" {
-                @match content.class {
+                @if change.recorded.is_some() { span.muted { "recorded" } } @else { @match content.class {
                     Class::Standard => span.muted { "none needed" },
                     Class::Normal | Class::Emergency => { (change.votes.len()) " of " (change.quorum) },
-                }
+                } }
             }
         }
     }

@@ -294,8 +294,9 @@ fn way(view: &ReleasePage, clock: &Clock) -> Markup {
 }
 
 fn scope(view: &ReleasePage, clock: &Clock) -> Markup {
-    let versions = html! { @for it in &view.package { (component(it)) } };
     let release = &view.release;
+    let recorded = release.recorded.is_some();
+    let versions = html! { @for it in &view.package { (component(it, recorded)) } };
     let first = release.versions.iter().next().map(|(name, version)| format!(" --version {name}={version}")).unwrap_or_default();
     let command = format!(
         "tidegate change write {} --title \"{} {}\" --environment production{first} --release {}",
@@ -304,19 +305,35 @@ fn scope(view: &ReleasePage, clock: &Clock) -> Markup {
     section(
         "Scope",
         &html! {
-            h3 { "Component versions" }
-            (table("Component versions", &["Component", "Version", "Bytes", "Size", "Signature"], &versions))
+            h3 { "Component versions " span.count { (view.package.len()) } }
+            @let versions = table("Component versions", &["Component", "Version", "Bytes", "Size", "Signature"], &versions);
+            @if view.package.len() > COMPONENTS_SHOWN { details { summary { "All of them" } (versions) } } @else { (versions) }
             @if view.changes.is_empty() {
                 (empty("It carries no change. Environments that are controlled need one:", &[&command]))
             } @else {
-                h3 { "Changes" }
-                (changes::rows(&view.changes, clock))
+                h3 { "Changes " span.count { (view.changes.len()) } }
+                (changes::rows(&newest(&view.changes), clock))
+                @if view.changes.len() > CHANGES_SHOWN {
+                    p { a href={ "/changes?release=" (release.id) } { "All " (view.changes.len()) " changes" } " · " a href={ "/deployments?release=" (release.id) } { "its deployments" } }
+                }
             }
         },
     )
 }
 
-fn component(it: &ComponentVersion) -> Markup {
+/// Component versions that stand open; a train has hundreds.
+const COMPONENTS_SHOWN: usize = 40;
+/// Changes that stand on the page; the others are in their list.
+const CHANGES_SHOWN: usize = 25;
+
+/// The newest changes, those that are not over first.
+fn newest(changes: &[Change]) -> Vec<Change> {
+    let mut shown: Vec<&Change> = changes.iter().collect();
+    shown.sort_by_key(|change| (change.closed_at_ms.is_some(), std::cmp::Reverse(change.created_at_ms)));
+    shown.into_iter().take(CHANGES_SHOWN).cloned().collect()
+}
+
+fn component(it: &ComponentVersion, recorded: bool) -> Markup {
     html! {
         tr {
             th scope="row" { (it.component) }
@@ -329,6 +346,7 @@ fn component(it: &ComponentVersion) -> Markup {
                         @if artifact.signed { (glyph("check")) " signed" } @else { span.muted { (glyph("minus")) " not signed" } }
                     }
                 }
+                None if recorded => td.muted colspan="3" { "carried out elsewhere" },
                 None => td colspan="3" {
                     (warning(&html! {
                         "not in the media library: "
