@@ -30,101 +30,56 @@ fn cursor(mark: char, at_ms: i64, id: &str) -> String {
     format!("{mark}{at_ms}/{id}").bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
+/// What every long list is asked for.
+const QUERIES: &str = "
+?sort=oldest ?sort=name ?application=app-07 ?environment=production-1 ?application=app-07&environment=production-1 ?text=app-07
+?text=nowhere-to-be-found ?text=4711 ?limit=200";
+/// What else of the lists is asked for, by page and by API.
+const STATES: &str = "
+/deployments?state=failed /deployments?state=succeeded /deployments?state=planned /deployments?state=running,paused,queued
+/deployments?state=failed&application=app-07 /deployments?state=failed&environment=production-1
+/changes?state=closed /changes?state=awaiting_authorisation /changes?state=draft,submitted /changes?state=cancelled&application=app-07
+/changes?state=closed&sort=name /releases?state=closed /releases?state=early_life_support /releases?state=draft
+/targets /targets?environment=fleet /targets?state=enrolled /targets?text=fleet-099 /targets?text=nowhere-to-be-found
+/targets?sort=newest /targets/fleet-00777 /targets/production-1-01 /freezes /people";
+/// Pages and doors that there is one of.
+const ALONE_STANDING: &str = "
+/ /calendar /calendar?view=quarter /calendar?application=app-07 /environments /environments?application=app-07
+/environments?from=staging-1&to=production-1 /audit /audit?noun=deployment /audit?noun=freeze /audit?actor=carl /audit?actor=system
+/audit?noun=freeze&actor=system /audit?text=nowhere-to-be-found /audit?before=1000000
+/api/v1/applications /api/v1/components /api/v1/environments /api/v1/strategies /api/v1/tokens /api/v1/events
+/api/v1/events?after=1000000 /api/v1/measure/dora /api/v1/whoami";
+
 /// Every page and every list: the first page, filtered, sorted, from the middle on, and one thing of it.
 pub fn addresses(now_ms: i64) -> Vec<String> {
-    let middle = now_ms - 180 * 86_400_000;
-    let deep = cursor('n', middle, "X");
-    let deep_name = |id: &str| cursor('b', 0, id);
-    let release = RELEASES / 2 / APPLICATIONS * APPLICATIONS + 7;
-    let (released, change, dep) = (id("REL", release, 0), id("CHG", release, 0), id("DEP", release, 3));
-    let paused = id("DEP", RELEASES, 7);
-    let planned = id("DEP", RELEASES, 57);
-    let fleet = id("DEP", RELEASES + 1, 0);
-    let of_list = |list: &str| {
-        let mut all: Vec<String> = [
-            "",
-            "?sort=oldest",
-            "?sort=name",
-            "?application=app-07",
-            "?environment=production-1",
-            "?application=app-07&environment=production-1",
-            "?text=app-07",
-            "?text=nowhere-to-be-found",
-            "?text=4711",
-            "?limit=200",
-        ]
-        .iter()
-        .map(|query| [list, query].concat())
-        .collect();
-        all.push(format!("{list}?after={deep}"));
-        all.push(format!("{list}?application=app-07&after={deep}"));
-        all
-    };
-    let states = |list: &str, states: &[&str]| -> Vec<String> { states.iter().map(|it| format!("{list}?state={it}")).collect() };
-    let mut all: Vec<String> = Vec::new();
+    let deep = cursor('n', now_ms - 180 * 86_400_000, "X");
+    let mut all: Vec<String> = ALONE_STANDING.split_whitespace().map(str::to_owned).collect();
     for door in ["", "/api/v1"] {
         for list in ["/deployments", "/changes", "/releases", "/artifacts"] {
-            all.extend(of_list(&format!("{door}{list}")));
+            let after = [String::new(), format!("?after={deep}"), format!("?application=app-07&after={deep}")];
+            let queries = QUERIES.split_whitespace().map(str::to_owned).chain(after);
+            all.extend(queries.map(|query| [door, list, &query].concat()));
         }
-        all.extend(states(
-            &format!("{door}/deployments"),
-            &["failed", "succeeded", "planned", "running,paused,queued", "failed&application=app-07"],
-        ));
-        all.extend(states(
-            &format!("{door}/changes"),
-            &["closed", "awaiting_authorisation", "draft,submitted", "cancelled&application=app-07"],
-        ));
-        all.extend(states(&format!("{door}/releases"), &["closed", "early_life_support", "draft"]));
-        all.push(format!("{door}/deployments?sort=name&after={}", deep_name(dep.as_str())));
-        for query in ["", "?environment=fleet", "?state=enrolled", "?text=fleet-099", "?text=nowhere-to-be-found", "?sort=newest"]
-        {
-            all.push(format!("{door}/targets{query}"));
-        }
-        all.push(format!("{door}/targets?sort=name&after={}", deep_name("fleet-05000")));
-        all.extend([format!("{door}/targets/fleet-00777"), format!("{door}/targets/production-1-01")]);
-        all.extend([format!("{door}/releases/{released}"), format!("{door}/changes/{change}")]);
-        all.extend([&dep, &paused, &planned, &fleet].map(|id| format!("{door}/deployments/{id}")));
-        all.push(format!("{door}/freezes"));
-        all.push(format!("{door}/people"));
+        all.extend(STATES.split_whitespace().map(|address| [door, address].concat()));
+        all.extend(things().into_iter().map(|address| [door, &address].concat()));
     }
-    all.push(format!("/changes/{}", id("CHG", release * 9 + 2, 1)));
-    all.extend(
-        [
-            "/",
-            "/calendar",
-            "/calendar?view=quarter",
-            "/environments",
-            "/environments?application=app-07",
-            "/environments?from=staging-1&to=production-1",
-        ]
-        .map(str::to_owned),
-    );
-    all.extend(
-        [
-            "/calendar?application=app-07",
-            "/audit",
-            "/audit?noun=deployment",
-            "/audit?noun=freeze",
-            "/audit?actor=carl",
-            "/audit?actor=system",
-            "/audit?before=1000000",
-        ]
-        .map(str::to_owned),
-    );
-    all.push(format!("/audit?stream=deployment/{dep}"));
-    for list in [
-        "/applications",
-        "/components",
-        "/environments",
-        "/strategies",
-        "/tokens",
-        "/events",
-        "/events?after=1000000",
-        "/measure/dora",
-        "/whoami",
-    ] {
-        all.push(format!("/api/v1{list}"));
-    }
+    all
+}
+
+/// One of each, large and small, over and not begun; and lists by name from the middle on.
+fn things() -> Vec<String> {
+    let release = RELEASES / 2 / APPLICATIONS * APPLICATIONS + 7;
+    let deployment = id("DEP", release, 3);
+    let others = [id("DEP", RELEASES, 7), id("DEP", RELEASES, 57), id("DEP", RELEASES + 1, 0), id("DEP", RELEASES + 1, 1)];
+    let mut all: Vec<String> = others.iter().map(|id| format!("/deployments/{id}")).collect();
+    all.extend([
+        format!("/deployments/{deployment}"),
+        format!("/releases/{}", id("REL", release, 0)),
+        format!("/changes/{}", id("CHG", release, 0)),
+        format!("/changes/{}", id("CHG", release * 9 + 2, 1)),
+        format!("/deployments?sort=name&after={}", cursor('b', 0, deployment.as_str())),
+        format!("/targets?sort=name&after={}", cursor('b', 0, "fleet-05000")),
+    ]);
     all
 }
 
