@@ -68,6 +68,11 @@ impl Client {
         Ok(Client { http, server, token })
     }
 
+    /// Whether there is a token to show.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     /// Reads one thing or a page.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<Answer<T>, Ending> {
         self.list(path, &()).await

@@ -13,6 +13,7 @@ mod bounds;
 mod calendar;
 mod change;
 pub mod clock;
+pub mod data;
 pub mod deployment;
 mod descriptors;
 mod door;

@@ -17,17 +17,11 @@ use crate::access::service;
 use crate::agent::sessions::Sessions;
 use crate::app::{App, Bells, Commands, SYSTEM, Settings};
 use crate::clock::Clock;
+use crate::data::{DATABASE, KEY, LOCK, OBJECTS};
 use crate::deployment::desk::Desk;
 use crate::overload::Overload;
 use crate::problem::{Fault, No};
 use crate::secret::ServerKey;
-
-/// The embedded database, in a data directory and in a backup of it.
-const DATABASE: &str = "tidegate.db";
-/// The server's key, likewise.
-const KEY: &str = "server.key";
-/// The finished files of the media library, likewise.
-const OBJECTS: &str = "media/objects";
 
 /// How to start a server.
 #[derive(Debug, Clone)]
@@ -131,7 +125,7 @@ fn private(path: &Path) -> Result<(), Fault> {
 
 /// Takes the data directory for this server alone; the kernel gives it back however the process ends.
 fn alone(data: &Path) -> Result<std::fs::File, No> {
-    let path = data.join("server.lock");
+    let path = data.join(LOCK);
     let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Fault::io(&path, error))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {

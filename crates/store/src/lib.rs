@@ -15,6 +15,7 @@
 //! | `db.rs` | the only file that knows that there are two databases |
 //! | `schema.rs` | the tables, as an ordered list of migrations |
 //! | `writer.rs`, `group.rs`, `bulk.rs` | the way of a commit |
+//! | `inspect.rs` | a look that changes nothing |
 //! | `chain.rs` | the hash of an event, and the walk that verifies all of them |
 //! | `records.rs`, `events.rs`, `orders.rs`, `logs.rs`, `documents.rs` | one kind of reading each |
 #![warn(missing_docs)]
@@ -27,6 +28,7 @@ mod documents;
 mod events;
 mod fault;
 mod group;
+mod inspect;
 mod logs;
 pub mod media;
 mod nouns;
@@ -40,6 +42,7 @@ pub use chain::{Broken, Verified};
 pub use commit::{Commit, Committed, IdempotencyRow, RecordRow, StreamChange};
 pub use events::{EventFilter, EventRow};
 pub use fault::{CommitError, Fault};
+pub use inspect::Inspection;
 pub use logs::{ATTEMPT_LOG_BYTES_MAX, LogChunk, LogSize};
 pub use nouns::package_key;
 pub use orders::{OrderRow, OrderState, TargetRow};
