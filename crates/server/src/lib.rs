@@ -19,6 +19,7 @@ mod descriptors;
 mod door;
 mod estate;
 mod freeze;
+pub mod http;
 mod list;
 mod measure;
 mod openapi;

@@ -76,7 +76,7 @@ pub async fn open(config: &Config, clock: Clock, address: SocketAddr) -> Result<
     let store = Store::open(&url).await?;
     let media = Media::open(config.data.join("media")).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let http = crate::http::client(|| reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()));
     let http = http.map_err(|error| Fault::new(error.to_string()))?;
     Ok(Arc::new(App {
         store,

@@ -79,8 +79,11 @@ fn transport(findings: &mut Findings, server: &str) {
 
 /// Asks the doors that need no token; answers whether anybody was there.
 async fn reached(findings: &mut Findings, server: &str) -> Result<bool, Ending> {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(ANSWER_SECONDS));
-    let http = http.redirect(reqwest::redirect::Policy::none()).build().map_err(anyhow::Error::new)?;
+    let builder = || {
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(ANSWER_SECONDS));
+        http.redirect(reqwest::redirect::Policy::none())
+    };
+    let http = tidegate_server::http::client(builder).map_err(anyhow::Error::new)?;
     let asked = clock::now();
     let answer = match http.get(format!("{server}/healthz")).send().await {
         Ok(answer) => answer,
