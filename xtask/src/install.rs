@@ -11,13 +11,17 @@ struct Need {
     is_there: fn() -> bool,
 }
 
-const NEEDS: [Need; 9] = [
+const NEEDS: [Need; 13] = [
     Need { package: "postgresql", is_there: || postgres_programs().is_some() },
     Need { package: "nats-server", is_there: || find("nats-server").is_some() },
     Need { package: "openssh-server", is_there: || find("sshd").is_some() },
     Need { package: "chromium", is_there: || find("chromium").is_some() },
     Need { package: "prometheus", is_there: || prometheus().is_some() },
     Need { package: "iproute2", is_there: || find("ip").is_some() },
+    Need { package: "systemd", is_there: || Path::new("/usr/lib/systemd/systemd").exists() },
+    Need { package: "dbus", is_there: || find("dbus-daemon").is_some() },
+    Need { package: "procps", is_there: || find("pgrep").is_some() },
+    Need { package: "curl", is_there: || find("curl").is_some() },
     Need { package: "nodejs", is_there: || find("node").is_some() },
     Need { package: "npm", is_there: || find("npm").is_some() },
     Need { package: "python3-venv", is_there: python },

@@ -171,12 +171,11 @@ impl Agent {
     ) -> Result<Arc<Agent>, Error> {
         let cache = Cache::open(root.cache()).context("the artifact cache cannot be used")?;
         let ratchet = Ratchet::open(root.path().join("ratchet.json")).context("the record of generations cannot be read")?;
-        let health = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .build()
-            .context("the health client cannot be made")?;
+        let health = || {
+            let builder = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+            builder.redirect(reqwest::redirect::Policy::none())
+        };
+        let health = client::built(health).context("the health client cannot be made")?;
         Ok(Arc::new(Agent {
             client: Client::new(http, config.server.trim_end_matches('/').to_owned(), identity.clone()),
             journal: Journal::new(root.journal()),

@@ -83,13 +83,26 @@ pub struct Client {
 pub fn http() -> anyhow::Result<reqwest::Client> {
     // A second install is refused and changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = reqwest::Client::builder()
-        .connect_timeout(Duration::from_secs(10))
-        .read_timeout(Duration::from_secs(u64::from(limits::POLL_SECONDS)) + READ)
-        .tcp_keepalive(Duration::from_secs(30))
-        .pool_max_idle_per_host(2)
-        .redirect(reqwest::redirect::Policy::none());
-    Ok(builder.build()?)
+    let builder = || {
+        reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(u64::from(limits::POLL_SECONDS)) + READ)
+            .tcp_keepalive(Duration::from_secs(30))
+            .pool_max_idle_per_host(2)
+            .redirect(reqwest::redirect::Policy::none())
+    };
+    Ok(built(builder)?)
+}
+
+/// Builds a client, also on a host without the certificates of any authority, as a fresh Debian is: there it speaks plain HTTP and
+/// refuses every `https://` address.
+pub fn built(builder: impl Fn() -> reqwest::ClientBuilder) -> reqwest::Result<reqwest::Client> {
+    builder().build().or_else(|_| {
+        tracing::warn!(
+            "this host has no certificates of authorities, so no https:// address is trusted: install ca-certificates"
+        );
+        builder().tls_certs_only([]).build()
+    })
 }
 
 /// Enrols with a one-time token.

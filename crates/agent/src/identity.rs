@@ -23,10 +23,10 @@ pub struct Identity {
 
 /// The form on disk; without target and server key until the server has accepted the key.
 #[derive(Serialize, Deserialize)]
-struct Kept {
-    key: String,
-    target: Option<Name>,
-    server_key: Option<String>,
+pub struct Kept {
+    pub key: String,
+    pub target: Option<Name>,
+    pub server_key: Option<String>,
 }
 
 /// A key that is kept but not accepted yet.

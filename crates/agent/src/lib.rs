@@ -21,6 +21,7 @@ mod durable;
 mod environment;
 mod fetch;
 mod identity;
+pub mod inspect;
 mod item;
 mod journal;
 mod launch;

@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidegate_domain::{Id, Name, Refusal, Version};
 
 use crate::command::{
-    agent, apply, artifact, audit, change, demo, deployment, freeze, list, login, plan, record, release, sample, schema, server,
-    target, token, watch,
+    agent, apply, artifact, audit, change, demo, deployment, doctor, freeze, init, list, login, plan, record, release, sample,
+    schema, server, target, token, watch,
 };
 use crate::ending::EXIT_CODES;
 
@@ -70,6 +70,10 @@ pub enum Command {
     Server(server::Server),
     /// Run the agent of one target.
     Agent(agent::Agent),
+    /// Say what is wrong with an installation.
+    Doctor(doctor::Doctor),
+    /// Write a commented set of definitions to begin with.
+    Init(init::Init),
     /// Define applications, components, environments, targets, strategies and people from files.
     Apply(apply::Apply),
     /// Check definition files without a server.
@@ -127,6 +131,8 @@ pub enum Command {
     Alerts(schema::Alerts),
     /// Print shell completions.
     Completions(schema::Completions),
+    /// Write manual pages.
+    Man(schema::Man),
     /// Supervise one step of an agent.
     #[command(hide = true)]
     AgentStep {

@@ -58,14 +58,20 @@ impl Client {
             let refusal = Refusal::new(Code::NotSignedIn, "the token has characters that no token has", "copy it again");
             return Err(refusal.at("--token").into());
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
-            // A token must not follow a server to another.
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(anyhow::Error::new)?;
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(CONNECT_SECONDS))
+                // A token must not follow a server to another.
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("tidegate/", env!("CARGO_PKG_VERSION")))
+        };
+        let http = tidegate_server::http::client(builder).map_err(anyhow::Error::new)?;
         Ok(Client { http, server, token })
+    }
+
+    /// Whether there is a token to show.
+    pub fn has_token(&self) -> bool {
+        self.token.is_some()
     }
 
     /// Reads one thing or a page.

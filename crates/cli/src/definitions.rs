@@ -71,9 +71,7 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), En
         let before = files.len();
         for entry in entries {
             let hidden = entry.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-            let definitions =
-                entry.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|it| extension == *it));
-            if !hidden && (entry.is_dir() || definitions) {
+            if !hidden && (entry.is_dir() || may_define(&entry)) {
                 collect(&entry, depth + 1, files)?;
             }
         }
@@ -89,6 +87,12 @@ fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), En
         return Err(Refusal::new(Code::TooLarge, what, "name fewer at once").at(path.display().to_string()).into());
     }
     Ok(())
+}
+
+/// Whether a file of a folder is meant as definitions. The schema that editors check them by lies beside them.
+fn may_define(path: &Path) -> bool {
+    let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    [".yaml", ".yml", ".json"].iter().any(|ending| name.ends_with(ending)) && !name.ends_with(".schema.json")
 }
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> Refusal {

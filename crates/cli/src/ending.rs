@@ -11,6 +11,8 @@ pub enum Ending {
     Fault(anyhow::Error),
     /// The deployment that was watched did not succeed; everything about it has been said.
     NotSucceeded,
+    /// `tidegate doctor` found a problem; everything about it has been said.
+    Unwell,
     /// The server said no.
     Refused(Box<Problem>),
     /// The server did not answer.
@@ -37,7 +39,8 @@ Exit codes:
   3  the deployment did not succeed
   4  the server refused; the reasons and what would be right are printed
   5  the server cannot be reached
-  6  a file or value was refused before anything was sent";
+  6  a file or value was refused before anything was sent
+  7  tidegate doctor found a problem";
 
 impl Ending {
     /// The exit code.
@@ -49,6 +52,7 @@ impl Ending {
             Ending::Refused(_) => 4,
             Ending::Unreachable { .. } => 5,
             Ending::Files(_) | Ending::Input(_) => 6,
+            Ending::Unwell => 7,
         }
     }
 }

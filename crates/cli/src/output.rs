@@ -88,7 +88,7 @@ impl Output {
     /// Tells how a command ended, on stderr.
     pub fn tell(&self, ending: &Ending) {
         let told = match ending {
-            Ending::NotSucceeded | Ending::NobodyListens => return,
+            Ending::NotSucceeded | Ending::Unwell | Ending::NobodyListens => return,
             _ if self.is_json() => problems(ending),
             _ => self.sentences(ending),
         };
@@ -113,7 +113,7 @@ impl Output {
             }
             // No page about a code would help here: nobody was there to say one.
             Ending::Unreachable { .. } => format!("{head} {}", harmless(&unreachable(ending).to_string())),
-            Ending::NotSucceeded | Ending::NobodyListens => String::new(),
+            Ending::NotSucceeded | Ending::Unwell | Ending::NobodyListens => String::new(),
         }
     }
 }
@@ -140,7 +140,7 @@ fn problems(ending: &Ending) -> String {
         Ending::Input(refusal) => vec![Refusal::clone(refusal)],
         Ending::Fault(error) => vec![Refusal::new(Code::Fault, format!("{error:#}"), "see the cause")],
         Ending::Unreachable { .. } => vec![unreachable(ending)],
-        Ending::NotSucceeded | Ending::NobodyListens => Vec::new(),
+        Ending::NotSucceeded | Ending::Unwell | Ending::NobodyListens => Vec::new(),
     };
     refusals.iter().map(|refusal| json(&Problem::of(refusal))).collect::<Vec<_>>().join("\n")
 }

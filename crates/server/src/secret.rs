@@ -90,7 +90,7 @@ impl ServerKey {
     ///
     /// [`Fault`] if the file cannot be read or written, or is no key.
     pub fn open(folder: &Path) -> Result<ServerKey, Fault> {
-        let path = folder.join("server.key");
+        let path = folder.join(crate::data::KEY);
         match std::fs::read(&path) {
             Ok(bytes) => {
                 let bytes: [u8; 32] =

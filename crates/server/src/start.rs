@@ -20,6 +20,7 @@ use crate::agent::sessions::Sessions;
 use crate::app::{App, Bells, Commands, SYSTEM, Serving, Settings};
 use crate::calendar::ticks::Ticks;
 use crate::clock::Clock;
+use crate::data::{DATABASE, KEY, LOCK, OBJECTS};
 use crate::deployment::desk::Desk;
 use crate::estate::counted::Counted;
 use crate::measure::service::Measures;
@@ -28,13 +29,6 @@ use crate::overload::Overload;
 use crate::problem::{Fault, No};
 use crate::rates::Rates;
 use crate::secret::ServerKey;
-
-/// The embedded database, in a data directory and in a backup of it.
-const DATABASE: &str = "tidegate.db";
-/// The server's key, likewise.
-const KEY: &str = "server.key";
-/// The finished files of the media library, likewise.
-const OBJECTS: &str = "media/objects";
 
 /// Seconds for requests that are under way when the server ends: what has begun is answered in less, save for large uploads.
 const DRAIN_SECONDS: u64 = 10;
@@ -126,7 +120,7 @@ async fn with(store: Store, config: &Config, clock: Clock, address: SocketAddr) 
     install_tls();
     let media = Media::open(config.data.join("media")).await?;
     let public_url = config.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build();
+    let http = crate::http::client(|| reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()));
     let http = http.map_err(|error| Fault::new(error.to_string()))?;
     Ok(Arc::new(App {
         rates: Rates::new(&config.serving),
@@ -183,7 +177,7 @@ fn private(path: &Path) -> Result<(), Fault> {
 
 /// Takes the data directory for this server alone; the kernel gives it back however the process ends.
 fn alone(data: &Path) -> Result<std::fs::File, No> {
-    let path = data.join("server.lock");
+    let path = data.join(LOCK);
     let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(|error| Fault::io(&path, error))?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {

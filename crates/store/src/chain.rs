@@ -3,7 +3,7 @@
 use sha2::{Digest as _, Sha256};
 use tidegate_domain::event::Noun;
 
-use crate::db::{Bind, Row};
+use crate::db::{Bind, Db, Row};
 use crate::{Fault, Store};
 
 /// What the first event of a stream has as `previous`.
@@ -80,47 +80,52 @@ impl Store {
     /// exchanged one (it does not continue the one before it), a removed end (the head in `streams` says more), and whole streams
     /// that are gone (positions are 1 to head without a hole).
     pub async fn verify(&self) -> Result<Verified, Fault> {
-        let mut walk = Walk::default();
-        loop {
-            let after = vec![Bind::from(walk.stream.as_str()), Bind::Int(walk.version), Bind::Int(PAGE_ROWS as i64)];
-            let rows = self.reads().rows(WALK, after).await?;
-            for row in &rows {
-                walk.step(row)?;
-            }
-            if rows.len() < PAGE_ROWS {
-                break;
-            }
-        }
-        walk.end_stream();
-        for row in self.reads().rows(HEADS_WITHOUT_EVENTS, vec![]).await? {
-            let version = row.count(1)?;
-            walk.found(Broken {
-                stream: row.text(0)?,
-                version: 1,
-                position: 0,
-                what: format!("every entry is removed: its stream ends at version {version}"),
-            });
-        }
-        if walk.broken.is_none() {
-            walk.broken = self.hole().await?;
-        }
-        Ok(Verified { events: walk.events, streams: walk.streams, broken: walk.broken })
+        verify(self.reads()).await
     }
+}
 
-    /// The first position that is missing though later ones, or the feed, say that it was given out.
-    async fn hole(&self) -> Result<Option<Broken>, Fault> {
-        let rows = self.reads().rows(TOTALS, vec![]).await?;
-        let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
-        let (count, head) = (row.count(0)?, row.count(1)?);
-        if count == head {
-            return Ok(None);
+/// See [`Store::verify`].
+pub(crate) async fn verify(db: &Db) -> Result<Verified, Fault> {
+    let mut walk = Walk::default();
+    loop {
+        let after = vec![Bind::from(walk.stream.as_str()), Bind::Int(walk.version), Bind::Int(PAGE_ROWS as i64)];
+        let rows = db.rows(WALK, after).await?;
+        for row in &rows {
+            walk.step(row)?;
         }
-        let first = self.reads().rows(FIRST_HOLE, vec![]).await?;
-        let position = first.first().map(|row| row.count(0)).transpose()?.unwrap_or(0);
-        let what =
-            format!("there are {count} entries and the feed has given out {head} positions: whole streams are removed or added");
-        Ok(Some(Broken { stream: String::new(), version: 0, position, what }))
+        if rows.len() < PAGE_ROWS {
+            break;
+        }
     }
+    walk.end_stream();
+    for row in db.rows(HEADS_WITHOUT_EVENTS, vec![]).await? {
+        let version = row.count(1)?;
+        walk.found(Broken {
+            stream: row.text(0)?,
+            version: 1,
+            position: 0,
+            what: format!("every entry is removed: its stream ends at version {version}"),
+        });
+    }
+    if walk.broken.is_none() {
+        walk.broken = hole(db).await?;
+    }
+    Ok(Verified { events: walk.events, streams: walk.streams, broken: walk.broken })
+}
+
+/// The first position that is missing though later ones, or the feed, say that it was given out.
+async fn hole(db: &Db) -> Result<Option<Broken>, Fault> {
+    let rows = db.rows(TOTALS, vec![]).await?;
+    let row = rows.first().ok_or(sqlx::Error::RowNotFound)?;
+    let (count, head) = (row.count(0)?, row.count(1)?);
+    if count == head {
+        return Ok(None);
+    }
+    let first = db.rows(FIRST_HOLE, vec![]).await?;
+    let position = first.first().map(|row| row.count(0)).transpose()?.unwrap_or(0);
+    let what =
+        format!("there are {count} entries and the feed has given out {head} positions: whole streams are removed or added");
+    Ok(Some(Broken { stream: String::new(), version: 0, position, what }))
 }
 
 /// Keyset pages in the order of the unique index, each event with the head of its stream from the same snapshot.

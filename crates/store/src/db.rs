@@ -136,6 +136,22 @@ pub(crate) async fn connect(address: Address) -> Result<Connections, Fault> {
     }
 }
 
+/// Opens the database at `address` for looking at it: one connection, nothing is made or changed.
+pub(crate) async fn look(address: Address) -> Result<(Db, String), Fault> {
+    let path = match address {
+        Address::Sqlite(path) => path,
+        Address::Postgres(options) => {
+            let Connections { read, description, write } = connect_postgres(*options).await?;
+            write.close().await;
+            return Ok((read, description));
+        }
+    };
+    let wait = Duration::from_secs(WAIT_SECONDS);
+    let options = SqliteConnectOptions::new().filename(&path).read_only(true).busy_timeout(wait);
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(wait).connect_with(options).await?;
+    Ok((Db::Sqlite(pool), format!("SQLite at {}", path.display())))
+}
+
 async fn connect_sqlite(path: &Path) -> Result<Connections, Fault> {
     create_private(path)?;
     let options = SqliteConnectOptions::new()
@@ -263,6 +279,13 @@ impl Db {
             }
             Db::Postgres(pool) => pool.close().await,
         }
+    }
+
+    /// The first damage to the structure of an `SQLite` file; nothing for a good one, and for `PostgreSQL`.
+    pub(crate) async fn damage(&self) -> Result<Option<String>, Fault> {
+        let Db::Sqlite(pool) = self else { return Ok(None) };
+        let said: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(pool).await?;
+        Ok(Some(said).filter(|said| said != "ok"))
     }
 
     /// Closes every connection.

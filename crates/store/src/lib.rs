@@ -16,6 +16,7 @@
 //! | `schema.rs` | the tables, as an ordered list of migrations |
 //! | `forms.rs` | records of earlier programs, brought into today's forms |
 //! | `writer.rs`, `group.rs`, `bulk.rs` | the way of a commit |
+//! | `inspect.rs` | a look that changes nothing |
 //! | `chain.rs` | the hash of an event, and the walk that verifies all of them |
 //! | `telemetry.rs` | what an operator counts |
 //! | `records.rs`, `events.rs`, `orders.rs`, `logs.rs`, `documents.rs` | one kind of reading each |
@@ -30,6 +31,7 @@ mod events;
 mod fault;
 mod forms;
 mod group;
+mod inspect;
 mod logs;
 pub mod media;
 mod nouns;
@@ -44,6 +46,7 @@ pub use chain::{Broken, Verified};
 pub use commit::{Commit, Committed, IdempotencyRow, RecordRow, StreamChange};
 pub use events::{EventFilter, EventPage, EventRow};
 pub use fault::{CommitError, Fault};
+pub use inspect::Inspection;
 pub use logs::{ATTEMPT_LOG_BYTES_MAX, LogChunk, LogSize};
 pub use nouns::package_key;
 pub use orders::{OrderRow, OrderState, TargetRow};

@@ -119,6 +119,11 @@ CREATE TABLE log_chunks (
 CREATE TABLE log_sizes (attempt WORD PRIMARY KEY, bytes BIGINT NOT NULL, chunks BIGINT NOT NULL);
 ";
 
+/// The newest schema that this program knows.
+pub(crate) fn known() -> u64 {
+    MIGRATIONS.len() as u64
+}
+
 /// What may be done to a database of an earlier program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Earlier {
@@ -138,7 +143,7 @@ pub(crate) async fn migrate(db: &Db, earlier: Earlier) -> Result<(), Fault> {
     tx.lock_schema().await?;
     tx.script("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL);").await?;
     let found = tx.rows("SELECT version FROM schema_version", vec![]).await?.first().map(|row| row.count(0)).transpose()?;
-    let known = MIGRATIONS.len() as u64;
+    let known = known();
     let done = found.unwrap_or(0);
     if done > known {
         return Err(Fault::SchemaNewer { found: done, known });

@@ -254,7 +254,8 @@ fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Ending> {
     }
 }
 
-fn read_key(path: &Path) -> Result<SigningKey, Ending> {
+/// Reads a release key; one that others can read is refused.
+pub fn read_key(path: &Path) -> Result<SigningKey, Ending> {
     let file = File::open(path).map_err(|error| {
         Refusal::new(
             Code::NotFound,

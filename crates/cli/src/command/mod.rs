@@ -7,7 +7,9 @@ pub mod audit;
 pub mod change;
 pub mod demo;
 pub mod deployment;
+pub mod doctor;
 pub mod freeze;
+pub mod init;
 pub mod list;
 pub mod login;
 pub mod plan;
@@ -43,10 +45,13 @@ pub async fn run(cli: Cli, output: &Output) -> Result<(), Ending> {
         Command::Backup(it) => it.run(output).await,
         Command::Restore(it) => it.run(output).await,
         Command::Agent(it) => it.run(cli.global).await,
+        Command::Doctor(it) => it.run(cli.global, output).await,
+        Command::Init(it) => it.run(output),
         Command::Validate(it) => it.run(output),
         Command::Schema(_) => schema::Schema::run(),
         Command::Alerts(_) => schema::Alerts::run(),
         Command::Completions(it) => it.run(),
+        Command::Man(it) => it.run(),
         Command::Login(it) => it.run(cli.global, output).await,
         Command::Artifact(it) => it.run(session, output).await,
         Command::Apply(it) => it.run(&session()?).await,

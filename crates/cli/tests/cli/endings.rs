@@ -137,3 +137,17 @@ async fn completions_and_schema_are_printed() {
     let schema: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
 }
+
+#[tokio::test]
+async fn there_is_a_manual_page_for_every_command() {
+    let home = tempfile::tempdir().expect("a folder");
+    let said = run(home.path(), &["man", "man1"]).await;
+    assert_eq!(said.code, 0, "{}", said.all());
+    let page = |name: &str| std::fs::read_to_string(home.path().join("man1").join(name)).expect("a page");
+    assert!(page("tidegate.1").contains("tidegate found a problem") || page("tidegate.1").contains("doctor found a problem"));
+    for name in ["tidegate-deployment-fall-back.1", "tidegate-doctor.1", "tidegate-server.1"] {
+        assert!(page(name).starts_with(".ie") && page(name).contains(".SH SYNOPSIS"), "{name}: {}", page(name));
+    }
+    let hidden = std::fs::read_dir(home.path().join("man1")).expect("a folder").flatten();
+    assert!(hidden.map(|entry| entry.file_name()).all(|name| !name.to_string_lossy().contains("agent-step")));
+}

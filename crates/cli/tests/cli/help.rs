@@ -45,7 +45,7 @@ async fn programs_that_stay_up() {
 
 #[tokio::test]
 async fn definitions() {
-    for name in ["apply", "validate", "schema"] {
+    for name in ["init", "apply", "validate", "schema"] {
         expect_file![format!("help/{name}.txt")].assert_eq(&family(name, &[]).await);
     }
     let list = family("list", &["applications", "components", "environments", "strategies", "people"]).await;
@@ -108,7 +108,7 @@ async fn artifacts_tokens_and_the_history() {
     expect_file!["help/artifact.txt"].assert_eq(&family("artifact", &["upload", "list", "keygen", "sign"]).await);
     expect_file!["help/token.txt"].assert_eq(&family("token", &["create", "list", "revoke"]).await);
     expect_file!["help/audit.txt"].assert_eq(&family("audit", &["verify", "log"]).await);
-    for name in ["measure", "login", "whoami", "login-link", "backup", "restore", "completions"] {
+    for name in ["measure", "login", "whoami", "login-link", "backup", "restore", "doctor", "completions", "man"] {
         expect_file![format!("help/{name}.txt")].assert_eq(&family(name, &[]).await);
     }
 }
