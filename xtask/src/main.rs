@@ -1,10 +1,11 @@
-//! The project's own tools: `cargo xtask tidy | check | test | bench`.
+//! The project's own tools: `cargo xtask tidy | check | test | bench | dist`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
 
 mod api;
 mod bench;
 mod browser;
 mod demo_check;
+mod dist;
 mod install;
 mod postgres;
 mod process;
@@ -40,6 +41,12 @@ enum Task {
         #[arg(long, value_name = "STEP")]
         only: Option<Step>,
     },
+    /// One static program and a Debian package around it, tried as root.
+    Dist {
+        /// Pack this program instead of building one.
+        #[arg(long, value_name = "FILE")]
+        program: Option<PathBuf>,
+    },
     /// Measurements, each beside a peer.
     Bench {
         /// Which; all if none is named.
@@ -64,6 +71,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Check => steps::take(&steps::CHECK),
         Task::Test { only: None } => steps::take(&steps::TEST),
         Task::Test { only: Some(step) } => steps::take(&[step]),
+        Task::Dist { program } => dist::run_all(program),
         Task::Bench { names, json } => bench::run(&names, json.as_deref()),
     }
 }

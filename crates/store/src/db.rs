@@ -285,6 +285,8 @@ impl Db {
     pub(crate) async fn damage(&self) -> Result<Option<String>, Fault> {
         let Db::Sqlite(pool) = self else { return Ok(None) };
         let said: String = sqlx::query_scalar("PRAGMA integrity_check(1)").fetch_one(pool).await?;
+        // It says so in several lines, which belong together.
+        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(Some(said).filter(|said| said != "ok"))
     }
 

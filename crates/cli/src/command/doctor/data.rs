@@ -154,9 +154,7 @@ async fn integrity(findings: &mut Findings, place: &impl std::fmt::Display, insp
     let remedy = "stop the server, keep a copy of the folder, and restore a backup";
     match inspection.damage().await {
         Ok(None) => findings.good(Code::DatabaseIntegrity, place, "its structure is whole"),
-        Ok(Some(damage)) => {
-            findings.problem(Code::DatabaseIntegrity, place, (format!("it is damaged: {}", damage.trim()), remedy))
-        }
+        Ok(Some(damage)) => findings.problem(Code::DatabaseIntegrity, place, (format!("it is damaged: {damage}"), remedy)),
         Err(fault) => findings.problem(Code::DatabaseIntegrity, place, (fault, remedy)),
     }
 }
