@@ -49,6 +49,8 @@ try {
     ["calendar-day", `/calendar?day=${new Date().toISOString().slice(0, 10)}`],
     ["environments", "/environments"],
     ["environments-compared", "/environments?from=staging&to=production"],
+    ["insights", "/insights"],
+    ["reference", "/docs/api"],
     ["targets", "/targets"],
     ["target", "/targets/production-01"],
     ["artifacts", "/artifacts"],

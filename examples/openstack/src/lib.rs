@@ -1,4 +1,4 @@
-//! A real organisation's release history as records: the files of one OpenStack series, what they mean here, and the way in.
+//! A real organisation's release history as records: the files of one `OpenStack` series, what they mean here, and the way in.
 //!
 //! ```text
 //! data    the files as they are

@@ -1,4 +1,5 @@
 //! Loads series of the reference data: `load-openstack DATA SERIES…`, with `TIDEGATE_SERVER` and `TIDEGATE_TOKEN`.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people talks on the terminal")]
 
 use std::path::Path;
 use std::process::ExitCode;

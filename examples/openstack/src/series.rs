@@ -105,11 +105,8 @@ pub fn load(series: &Series, position: u32) -> anyhow::Result<Load> {
     let weeks = &series.schedule.cycle;
     let (first, last) = (weeks.first().context("the schedule is empty")?, weeks.last().context("the schedule is empty")?);
     let departs = week_of(series, DEPARTURE).unwrap_or(last);
-    let span = Span {
-        starts_ms: midnight(first.start),
-        departs_ms: midnight(departs.end.tomorrow()?),
-        ends_ms: midnight(last.end.tomorrow()?),
-    };
+    let span =
+        Span { starts: midnight(first.start), departs: midnight(departs.end.tomorrow()?), ends: midnight(last.end.tomorrow()?) };
     let mut deployments = deployments(series, &span)?;
     deployments.sort_by_key(|it| it.ended_at_ms);
     let train = train(series, &deployments, &span)?;
@@ -123,9 +120,9 @@ pub fn load(series: &Series, position: u32) -> anyhow::Result<Load> {
 
 /// From the midnight before the first week, over the one after the week of the release, to the one after the last week.
 struct Span {
-    starts_ms: Millis,
-    departs_ms: Millis,
-    ends_ms: Millis,
+    starts: Millis,
+    departs: Millis,
+    ends: Millis,
 }
 
 fn name(text: &str) -> anyhow::Result<Name> {
@@ -190,7 +187,7 @@ fn week_of<'a>(series: &'a Series, event: &str) -> Option<&'a Week> {
 
 fn train(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyhow::Result<ReleaseRecord> {
     let mut phases = Vec::new();
-    let mut from_ms = span.starts_ms;
+    let mut from_ms = span.starts;
     for (event, title) in PHASES {
         let Some(week) = week_of(series, event) else { continue };
         let until_ms = midnight(week.end.tomorrow()?);
@@ -210,13 +207,13 @@ fn train(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyh
         phases,
         milestones: milestones(series)?,
         versions: package(series, deployments, span)?,
-        ready_by_ms: Some(span.departs_ms - 1),
+        ready_by_ms: Some(span.departs - 1),
         zone: "UTC".into(),
         objectives: vec!["every deliverable of the series is published in the week of the release".into()],
         evaluation: String::new(),
         author: name("release-team")?,
-        written_at_ms: span.starts_ms,
-        closed_at_ms: span.ends_ms - 1,
+        written_at_ms: span.starts,
+        closed_at_ms: span.ends - 1,
     })
 }
 
@@ -224,7 +221,7 @@ fn train(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyh
 fn package(series: &Series, deployments: &[DeploymentRecord], span: &Span) -> anyhow::Result<BTreeMap<Name, Version>> {
     let published = published(&series.name)?;
     let mut package = BTreeMap::new();
-    for it in deployments.iter().filter(|it| it.environment == published && it.ended_at_ms < span.departs_ms) {
+    for it in deployments.iter().filter(|it| it.environment == published && it.ended_at_ms < span.departs) {
         let full = it.versions.iter().filter(|(_, version)| !is_mark(version.as_str()));
         package.extend(full.map(|(name, version)| (name.clone(), version.clone())));
     }
@@ -251,7 +248,7 @@ fn freezes(series: &Series, span: &Span) -> anyhow::Result<Vec<DeclareFreeze>> {
     let mut freezes = Vec::new();
     for (event, kind) in DEADLINES {
         let Some(week) = week_of(series, event) else { continue };
-        let of_kind = kinds(series, span.departs_ms).into_iter().filter(|(_, it)| *it == kind);
+        let of_kind = kinds(series, span.departs).into_iter().filter(|(_, it)| *it == kind);
         let components = of_kind.map(|(deliverable, _)| name(deliverable)).collect::<anyhow::Result<BTreeSet<_>>>()?;
         freezes.push(DeclareFreeze {
             name: format!("{} {event}", series.name),
@@ -260,7 +257,7 @@ fn freezes(series: &Series, span: &Span) -> anyhow::Result<Vec<DeclareFreeze>> {
             applications: vec![name(APPLICATION)?],
             components: components.into_iter().collect(),
             from_ms: midnight(week.end.tomorrow()?),
-            until_ms: span.departs_ms,
+            until_ms: span.departs,
             zone: "UTC".into(),
             strictness: Strictness::Hard,
             running: Running::FinishWave,
@@ -360,7 +357,7 @@ fn deployments(series: &Series, span: &Span) -> anyhow::Result<Vec<DeploymentRec
         }
     }
     for (deliverable, it) in &series.deliverables {
-        let mut before_ms = span.starts_ms;
+        let mut before_ms = span.starts;
         for release in &it.releases {
             if let Some(index) = standing.get(&(deliverable.as_str(), release.version.as_str())) {
                 before_ms = all[*index].ended_at_ms;

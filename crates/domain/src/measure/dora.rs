@@ -279,8 +279,10 @@ mod tests {
     #[test]
     fn quantiles_are_those_of_the_textbook() {
         let values = [1.0, 2.0, 3.0, 4.0, 10.0];
-        assert_eq!([0.0, 0.5, 0.75, 0.875, 1.0].map(|share| linear(&values, share)), [1.0, 3.0, 4.0, 7.0, 10.0]);
-        assert_eq!([0.0, 0.5, 0.75, 0.9, 1.0].map(|share| nearest_rank(&values, share)), [1.0, 3.0, 4.0, 10.0, 10.0]);
+        let say = |quantile: fn(&[f64], f64) -> f64, share| format!("{:.3}", quantile(&values, share));
+        assert_eq!([0.0, 0.5, 0.75, 0.9, 1.0].map(|share| say(linear, share)), ["1.000", "3.000", "4.000", "7.600", "10.000"]);
+        assert_eq!([0.5, 0.75, 0.9, 1.0].map(|share| say(nearest_rank, share)), ["3.000", "4.000", "10.000", "10.000"]);
+        assert_eq!(say(nearest_rank, 0.0), "1.000");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 pub mod form;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Request, State};
@@ -24,7 +24,7 @@ use crate::door::Act;
 use crate::problem::No;
 use crate::web::assets;
 use crate::web::layout::Chrome;
-use crate::web::page::{login, message};
+use crate::web::page::{login, message, reference};
 use crate::{access, artifact, audit, calendar, change, deployment, estate, freeze, measure, release, settings, today};
 
 /// Entries of a history on one page.
@@ -46,6 +46,7 @@ pub fn router() -> Router<Arc<App>> {
         .merge(access::pages::router())
         .merge(settings::pages::router())
         .route("/assets/{name}", get(asset))
+        .route("/docs/api", get(api_reference))
         .route("/docs/errors/{code}", get(error_page))
         .layer(from_fn(from_here))
 }
@@ -180,6 +181,13 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
 }
 
 /// The page about a code; what `type` of a problem names.
+/// The document does not change while the program runs.
+static DOCUMENT: LazyLock<serde_json::Value> = LazyLock::new(crate::router::openapi);
+
+async fn api_reference(visit: Visit) -> Response {
+    visit.show(Ok(reference::reference(&visit.chrome, &DOCUMENT)))
+}
+
 async fn error_page(Path(code): Path<String>) -> Response {
     match crate::web::docs::error(&code) {
         Some(text) => ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response(),

@@ -93,7 +93,7 @@ impl<'a> Batch<'a> {
             let own = id("REL", &self.request.source, &record.reference);
             let recorded = self.note(record, (&record.reference, Precision::Exact), (by, now_ms));
             answer.releases.push(own.clone());
-            let before = self.releases.get(&own).map(|(_, release)| release.recorded.as_ref());
+            let before = self.releases.get(&own).and_then(|(_, release)| release.recorded.as_ref());
             if is_known(before, &recorded, &place, answer)? {
                 continue;
             }
@@ -115,7 +115,7 @@ impl<'a> Batch<'a> {
             let own = id("CHG", &self.request.source, &record.reference);
             let recorded = self.note(record, (&record.reference, record.time), (by, now_ms));
             answer.changes.push(own.clone());
-            let before = self.changes.get(&own).map(|change| change.recorded.as_ref());
+            let before = self.changes.get(&own).and_then(|change| change.recorded.as_ref());
             if is_known(before, &recorded, &place, answer)? {
                 continue;
             }
@@ -147,7 +147,7 @@ impl<'a> Batch<'a> {
             let own = id("DEP", &self.request.source, &record.reference);
             let recorded = self.note(record, (&record.reference, record.time), (by, now_ms));
             answer.deployments.push(own.clone());
-            let before = self.deployments.get(&own).map(|deployment| deployment.recorded.as_ref());
+            let before = self.deployments.get(&own).and_then(|deployment| deployment.recorded.as_ref());
             if is_known(before, &recorded, &place, answer)? {
                 continue;
             }
@@ -207,13 +207,13 @@ fn named((noun, reference): (&str, &str), found: Option<&Name>, application: &Na
 }
 
 /// Whether the same was recorded before; counts it.
-fn is_known(before: Option<Option<&Recorded>>, now: &Recorded, place: &str, answer: &mut RecordedView) -> Result<bool, Refusal> {
+fn is_known(before: Option<&Recorded>, now: &Recorded, place: &str, answer: &mut RecordedView) -> Result<bool, Refusal> {
     match before {
         None => {
             answer.recorded += 1;
             Ok(false)
         }
-        Some(Some(before)) if before.digest == now.digest => {
+        Some(before) if before.digest == now.digest => {
             answer.known += 1;
             Ok(true)
         }

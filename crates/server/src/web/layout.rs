@@ -162,7 +162,7 @@ fn foot(chrome: &Chrome, section: Section) -> Markup {
         footer.foot {
             span id="as-of" data-live="as-of" { "As of " (clock.at_second(chrome.now_ms)) }
             span { "times in " (clock.zone_name()) }
-            a href="/api/openapi.json" { "API" }
+            a href="/docs/api" { "API" }
             // At the foot, as it is looked at once in a while, and by few.
             @if chrome.may(Permission::Administer, None, None) {
                 a href="/settings" aria-current=[(section == Section::Settings).then_some("page")] { "Settings" }

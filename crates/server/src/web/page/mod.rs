@@ -16,6 +16,7 @@ pub mod message;
 pub mod people;
 pub mod plan;
 mod recorded;
+pub mod reference;
 pub mod release;
 pub mod releases;
 pub mod settings;
