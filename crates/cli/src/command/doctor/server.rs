@@ -286,7 +286,7 @@ async fn artifacts(findings: &mut Findings, server: &str, client: &Client) -> Re
             let unsigned: Vec<String> = rows.iter().map(|row| &row.value).filter(|it| it.signature.is_none()).map(name).collect();
             match unsigned.first() {
                 None => {
-                    findings.good(Code::Artifacts, server, format!("{} looked at, all signed", count(rows.len(), "artifact")))
+                    findings.good(Code::Artifacts, server, format!("{} looked at, all signed", count(rows.len(), "artifact")));
                 }
                 Some(first) => {
                     let what = format!("{} without a signature, the newest {first}", count(unsigned.len(), "artifact"));
