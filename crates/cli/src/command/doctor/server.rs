@@ -40,6 +40,10 @@ pub async fn look(findings: &mut Findings, global: &Global, token_is_needed: boo
             findings.problem(Code::Token, "this user", (&refusal.what, &refusal.remedy));
             None
         }
+        Err(Ending::Fault(error)) => {
+            findings.problem(Code::Token, "this user", (format!("{error:#}"), "set HOME to this user's own"));
+            None
+        }
         Err(ending) => return Err(ending),
     };
     let server = global.server.trim_end_matches('/');
