@@ -14,7 +14,7 @@ test "$(tidegate --version)" = "tidegate $1"
 getent passwd tidegate tidegate-agent > /dev/null
 test "$(stat -c '%U %a' /var/lib/tidegate)" = "tidegate 700"
 systemd-analyze verify --man=no /usr/lib/systemd/system/tidegate-server.service /usr/lib/systemd/system/tidegate-agent.service
-setpriv --reuid=tidegate --regid=tidegate --clear-groups tidegate doctor --server http://127.0.0.1:9 --data /var/lib/tidegate > /doctor || test $? = 7
+setpriv --reuid=tidegate --regid=tidegate --clear-groups env HOME=/var/lib/tidegate tidegate doctor --server http://127.0.0.1:9 --data /var/lib/tidegate > /doctor || test $? = 7
 grep -q 'server_reached' /doctor
 test -f /usr/share/man/man1/tidegate-doctor.1.gz
 echo '# mine' >> /etc/default/tidegate-agent

@@ -194,7 +194,7 @@ async fn an_agent_that_stopped_and_lost_its_memory() {
     let root = world.home.path().join("agent-staging-1");
     let look = async || {
         let said = run(world.home.path(), &["doctor", "--server", &world.url(), "--agent-root", "agent-staging-1"]).await;
-        said.out.lines().filter(|line| line.contains("agent-staging-1")).map(|line| format!("{line}\n")).collect::<String>()
+        said.out.lines().filter(|line| line.contains("agent-staging-1")).collect::<Vec<_>>().join("\n")
     };
     let said = look().await;
     assert!(said.contains("it is the agent of staging-1") && said.contains("an agent works in it"), "{said}");

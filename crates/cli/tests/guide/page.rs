@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Longest time that a page is looked at again for what shall come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A browser with one page open.
 pub struct Browser {
@@ -93,11 +93,11 @@ impl Browser {
     /// Takes an answer, keeps the session, and goes where it leads.
     async fn take(&mut self, answer: reqwest::Response, path: String) {
         if let Some(cookie) = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok()) {
-            self.cookie = cookie.split(';').next().unwrap_or_default().to_owned();
+            cookie.split(';').next().unwrap_or_default().clone_into(&mut self.cookie);
         }
         let location = answer.headers().get("location").and_then(|value| value.to_str().ok()).map(str::to_owned);
         if let Some(location) = location {
-            self.path = location.trim_start_matches(&self.base).to_owned();
+            location.trim_start_matches(&self.base).clone_into(&mut self.path);
             return Box::pin(self.load()).await;
         }
         let status = answer.status();

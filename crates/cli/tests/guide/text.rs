@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn what_is_seen_may_differ_only_where_the_guide_says_so() {
-        assert!(fits("… wave 1: a … healthy", "04:16:41  wave 1: a, b healthy"));
+        assert!(fits("… wave 1: a… healthy", "04:16:41  wave 1: a, b healthy"));
         assert!(fits("good …", "good   it answers") && fits("0 problems", "0  problems"));
         assert!(!fits("hello", "hello there") && !fits("wave 2 …", "x wave 2 y") && !fits("a … c", "a b"));
         let said = "x\ntidegate agent --token TOK-1.z\ny";

@@ -38,7 +38,8 @@ fn who(findings: &mut Findings, root: &Path, who: &Who) {
     match who {
         Who::Enrolled(target) => {
             let mode = path.metadata().map_or(0, |metadata| metadata.permissions().mode() & 0o777);
-            if mode & 0o077 == 0 {
+            let others = mode & 0o077;
+            if others == 0 {
                 return findings.good(Code::AgentIdentity, place, format!("it is the agent of {target}"));
             }
             let what = format!("the key of {target} can be read by others (mode {mode:o})");
@@ -61,7 +62,7 @@ fn process(findings: &mut Findings, root: &Path, works: Option<bool>) {
     match works {
         Some(true) => findings.good(Code::AgentProcess, place, "an agent works in it"),
         Some(false) => {
-            findings.problem(Code::AgentProcess, place, ("no agent works in it", "start it: tidegate agent --root DIR"))
+            findings.problem(Code::AgentProcess, place, ("no agent works in it", "start it: tidegate agent --root DIR"));
         }
         None => {
             findings.warning(Code::AgentProcess, place, ("it cannot be told whether an agent works in it", "run as its user"));

@@ -45,7 +45,8 @@ pub async fn look(findings: &mut Findings, data: &Path, database: Option<&str>) 
 fn private(findings: &mut Findings, path: &Path, thing: &str) {
     let Ok(metadata) = path.metadata() else { return };
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         return findings.good(Code::DataPrivate, path.display(), format!("{thing} is its owner's alone"));
     }
     let what = format!("{thing} can be read by others (mode {mode:o})");

@@ -40,6 +40,10 @@ pub async fn look(findings: &mut Findings, global: &Global, token_is_needed: boo
             findings.problem(Code::Token, "this user", (&refusal.what, &refusal.remedy));
             None
         }
+        Err(Ending::Fault(error)) => {
+            findings.problem(Code::Token, "this user", (format!("{error:#}"), "set HOME to this user's own"));
+            None
+        }
         Err(ending) => return Err(ending),
     };
     let server = global.server.trim_end_matches('/');
@@ -286,7 +290,7 @@ async fn artifacts(findings: &mut Findings, server: &str, client: &Client) -> Re
             let unsigned: Vec<String> = rows.iter().map(|row| &row.value).filter(|it| it.signature.is_none()).map(name).collect();
             match unsigned.first() {
                 None => {
-                    findings.good(Code::Artifacts, server, format!("{} looked at, all signed", count(rows.len(), "artifact")))
+                    findings.good(Code::Artifacts, server, format!("{} looked at, all signed", count(rows.len(), "artifact")));
                 }
                 Some(first) => {
                     let what = format!("{} without a signature, the newest {first}", count(unsigned.len(), "artifact"));
