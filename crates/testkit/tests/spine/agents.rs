@@ -239,7 +239,7 @@ fn hostile() -> Vec<(&'static str, Value, &'static str)> {
         ("steps", json!([step(0, "unpack", json!({"component": "other"}))]), "400 out_of_range"),
         ("steps", json!([step(0, "unpack", json!({"detail": long}))]), "413 too_large"),
         ("detail", json!(long), "413 too_large"),
-        ("attested", Value::Object(attests(1_001)), "413 too_large"),
+        ("attested", Value::Object(attests(5 * tidegate_domain::limits::COMPONENTS_MAX + 1)), "413 too_large"),
         (
             "attested",
             json!({"shop": {"version": "1".repeat(65), "digest": format!("sha256:{:064}", 1), "complete": true}}),
