@@ -200,13 +200,13 @@ pub struct PhaseRecord {
     pub ended_at_ms: Millis,
 }
 
-/// The id of what was recorded: the same source and reference lead to the same thing, in one batch and in all.
+/// The id of what was recorded: the same application, source and reference lead to the same thing, in one batch and in all.
 ///
 /// # Panics
 ///
 /// Never: the characters of a digest are those of an id.
-pub fn id(prefix: &str, source: &str, reference: &str) -> Id {
-    let digest = canonical::digest(&(source, reference));
+pub fn id(prefix: &str, (application, source): (&Name, &str), reference: &str) -> Id {
+    let digest = canonical::digest(&(application, source, reference));
     let hex = digest.as_str().trim_start_matches("sha256:");
     Id::parse(&format!("{prefix}-r{}", &hex[..20])).expect("prefix and hexadecimal digits are an id")
 }

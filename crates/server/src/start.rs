@@ -88,7 +88,7 @@ async fn read_ahead(app: Arc<App>, mut stop: watch::Receiver<bool>) {
     let read = async {
         app.counted.targets(&app).await?;
         app.counted.slots(&app).await?;
-        crate::measure::service::of(&app).await
+        crate::measure::service::warm(&app).await
     };
     tokio::select! {
         read = read => if let Err(error) = read {

@@ -119,7 +119,7 @@ pub enum Passage {
     Fallback,
     /// The freeze is soft and the change is a standard one.
     StandardChange,
-    /// The freeze was declared, with a beginning in the past, after it had begun.
+    /// Nothing of that: the freeze was declared, with a beginning in the past, after it had begun, or did not concern it then.
     Declared,
 }
 
@@ -131,7 +131,7 @@ impl Passage {
             Passage::Exception => "let through by an exception",
             Passage::Fallback => "the way back is exempt",
             Passage::StandardChange => "a standard change in a soft freeze",
-            Passage::Declared => "had begun before the freeze was declared",
+            Passage::Declared => "the freeze was declared later, or did not concern it then",
         }
     }
 }

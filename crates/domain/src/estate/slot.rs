@@ -216,6 +216,11 @@ impl Slot {
                 }
             }
             SlotEvent::Recorded { deployment, versions, ended_at_ms } => {
+                let newest = self.newest().map(|(_, verified)| verified.at_ms).max();
+                // What came later by other means would be undone by a way back from what was here before.
+                if self.holder.is_none() && newest.is_some_and(|at_ms| at_ms < *ended_at_ms) {
+                    self.last = Some(deployment.clone());
+                }
                 for (component, version) in versions {
                     let newer = self.recorded.get(component).is_none_or(|known| known.at_ms <= *ended_at_ms);
                     if newer {

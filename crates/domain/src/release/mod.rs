@@ -165,6 +165,10 @@ pub enum Command {
     AddChange {
         change: Id,
     },
+    /// A change that was made under it elsewhere is recorded.
+    RecordChange {
+        change: Id,
+    },
     /// A deployment of it began.
     Deploying,
     /// It is up in production.
@@ -337,11 +341,9 @@ impl Release {
                 self.decide_meet(*phase, *criterion, by)
             }
             (Command::CompletePhase, InProgress | Deploying) => self.decide_complete(),
+            (Command::AddChange { change }, _) if self.is_open() => Ok(self.taking_in(change)),
             // What is only recorded is never over for those who record: its changes may come later.
-            (Command::AddChange { change }, _) if self.recorded.is_some() || self.is_open() => {
-                let known = self.changes.contains(change);
-                Ok(if known { Vec::new() } else { vec![Event::ChangeAdded { change: change.clone() }] })
-            }
+            (Command::RecordChange { change }, _) if self.recorded.is_some() || self.is_open() => Ok(self.taking_in(change)),
             (Command::Deploying, Planned | InProgress) => Ok(vec![Event::Deploying]),
             (Command::Live, Planned | InProgress | Deploying) => Ok(vec![Event::EarlyLifeSupport]),
             // Deployments come and go; what a release has passed is no news.
@@ -366,7 +368,9 @@ impl Release {
                 Err(self.forbids("have criteria met", "its phases are not open"))
             }
             (Command::CompletePhase, _) => Err(self.forbids("complete a phase", "start it first")),
-            (Command::AddChange { .. }, _) => Err(self.forbids("take a change in", "write a new release")),
+            (Command::AddChange { .. } | Command::RecordChange { .. }, _) => {
+                Err(self.forbids("take a change in", "write a new release"))
+            }
             (Command::Evaluate { .. }, _) => Err(self.forbids("be evaluated", "it must be live")),
             (Command::Close, _) => Err(self.forbids("be closed", "evaluate it first")),
             (Command::Cancel { .. }, _) => Err(self.forbids("be cancelled", "it is live or over")),
@@ -441,6 +445,11 @@ impl Release {
             phase.state = PhaseState::Active;
             phase.started_at_ms = Some(at_ms);
         }
+    }
+
+    fn taking_in(&self, change: &Id) -> Vec<Event> {
+        let known = self.changes.contains(change);
+        if known { Vec::new() } else { vec![Event::ChangeAdded { change: change.clone() }] }
     }
 
     fn is_open(&self) -> bool {

@@ -74,10 +74,16 @@ fn events_of_records() {
 
 #[test]
 fn the_same_source_and_reference_are_the_same_thing() {
-    assert_eq!(record::id("DEP", "ci", "7"), record::id("DEP", "ci", "7"));
-    let others =
-        [record::id("DEP", "ci", "8"), record::id("DEP", "cd", "7"), record::id("DEP", "c", "i7"), record::id("CHG", "ci", "7")];
-    assert!(others.iter().all(|other| *other != record::id("DEP", "ci", "7")));
+    let of = |prefix, application: &str, source, reference| record::id(prefix, (&name(application), source), reference);
+    assert_eq!(of("DEP", "shop", "ci", "7"), of("DEP", "shop", "ci", "7"));
+    let others = [
+        of("DEP", "shop", "ci", "8"),
+        of("DEP", "shop", "cd", "7"),
+        of("DEP", "shop", "c", "i7"),
+        of("CHG", "shop", "ci", "7"),
+        of("DEP", "web", "ci", "7"),
+    ];
+    assert!(others.iter().all(|other| *other != of("DEP", "shop", "ci", "7")));
 }
 
 #[test]

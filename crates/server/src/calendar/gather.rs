@@ -173,6 +173,7 @@ async fn counted<T: list::Seen>(app: &App, countable: Countable) -> Result<Optio
 }
 
 async fn listed<T: list::Seen>(app: &App, visit: &Visit, filter: &Filter) -> Result<Vec<T>, No> {
+    let Some(filter) = &list::narrowed::<T>(&visit.caller.person, filter.clone()) else { return Ok(Vec::new()) };
     let request = PageRequest { order: Order::OldestFirst, after: None, limit: SHOWN_MAX };
     let found = app.store.list::<T>(filter, &request).await?.rows;
     Ok(found.into_iter().map(|row| row.value).filter(|it| list::may_see(&visit.caller.person, it)).collect())

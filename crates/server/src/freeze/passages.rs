@@ -28,7 +28,7 @@ pub async fn of(app: &App, caller: &Caller, freeze: &Freeze) -> Result<FreezePas
         applications: freeze.applications.clone(),
         environments: freeze.environments.clone(),
         from_ms: Some(freeze.from_ms),
-        until_ms: Some(freeze.until_ms),
+        until_ms: Some(freeze.lifted.as_ref().map_or(freeze.until_ms, |lifted| lifted.at_ms.min(freeze.until_ms))),
         ..Filter::default()
     };
     let request = PageRequest { order: Order::NewestFirst, after: None, limit: LOOKED_AT_MAX };

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::change::{Change, Class};
 use tidegate_domain::deployment::plan::Purpose;
 use tidegate_domain::deployment::rollout::{Deployment, State};
@@ -81,6 +82,8 @@ struct Ended {
 struct Asked {
     at_ms: Millis,
     rework: bool,
+    /// Whether its instants are known.
+    exact: bool,
     implemented: Vec<(Name, Millis)>,
 }
 
@@ -105,15 +108,20 @@ fn ended(deployment: Deployment) -> Option<Ended> {
         change: deployment.change,
         created_at_ms: deployment.created_at_ms,
         started_at_ms: deployment.started_at_ms.unwrap_or(deployment.created_at_ms),
-        failed_at_ms: deployment.failure.map(|failure| failure.at_ms),
+        // A record without an instant of failure has that of its end; no recovery took no time.
+        failed_at_ms: deployment
+            .failure
+            .map(|failure| failure.at_ms)
+            .filter(|at_ms| deployment.recorded.is_none() || Some(*at_ms) < deployment.ended_at_ms),
         end,
-        exact: deployment.recorded.is_none_or(|recorded| recorded.time.is_exact()),
+        exact: deployment.recorded.as_ref().is_none_or(|recorded| recorded.time.is_exact()),
     })
 }
 
 fn asked(change: &Change) -> Asked {
     Asked {
         at_ms: change.created_at_ms,
+        exact: change.recorded.as_ref().is_none_or(|recorded| recorded.time.is_exact()),
         rework: change.repairs || change.content.class == Class::Emergency,
         implemented: change.implemented.iter().map(|(environment, at_ms)| (environment.clone(), *at_ms)).collect(),
     }
@@ -125,7 +133,11 @@ fn placed(it: &Ended, change: Option<&Asked>) -> Placed {
         deployment: it.id.clone(),
         change: it.change.clone(),
         committed_at_ms: change.map_or(it.created_at_ms, |change| change.at_ms),
-        reached_at_ms: (it.end == End::Succeeded).then_some(it.over_at_ms).or(implemented.map(|(_, at_ms)| *at_ms)),
+        // Of a change that nobody knows the time of there is no lead time.
+        reached_at_ms: (it.end == End::Succeeded)
+            .then_some(it.over_at_ms)
+            .or(implemented.map(|(_, at_ms)| *at_ms))
+            .filter(|_| change.is_none_or(|change| change.exact)),
         started_at_ms: it.started_at_ms,
         failed_at_ms: it.failed_at_ms,
         ended_at_ms: it.over_at_ms,
@@ -148,9 +160,29 @@ pub async fn production(app: &App) -> Result<Vec<Name>, No> {
     Ok(environments.into_iter().filter(|it| it.value.tier == Tier::Production).map(|it| it.value.name).collect())
 }
 
-/// The figures of the last [`DAYS`], from the deployments into production environments.
-pub async fn of(app: &App) -> Result<Dora, No> {
-    recent(app).await.map(|(_, figures)| figures)
+/// The figures of the last [`DAYS`], from the deployments into those production environments that somebody may read in: figures
+/// of others would tell of them.
+pub async fn of(app: &App, person: &Person) -> Result<Dora, No> {
+    let (recent, figures) = recent(app).await?;
+    if person.may(Permission::Read, About::default()) {
+        return Ok(figures);
+    }
+    let until_ms = app.now_ms() + 1;
+    let seen = Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: production(app).await? };
+    Ok(seen_by(&recent, seen, person))
+}
+
+/// Reads ahead what the first look would have to read.
+pub async fn warm(app: &App) -> Result<(), No> {
+    recent(app).await.map(drop)
+}
+
+/// The figures of those of a period's environments in which somebody may read.
+fn seen_by(placed: &[Placed], mut period: Period, person: &Person) -> Dora {
+    let about = |environment| About { application: period.application.as_ref(), environment: Some(environment) };
+    let seen = period.environments.iter().filter(|environment| person.may(Permission::Read, about(*environment)));
+    period.environments = seen.cloned().collect();
+    figures(placed, &period)
 }
 
 /// The figures over a period: of the last [`DAYS`] from everything, further back from the newest [`READ_MAX`] deployments in it.
@@ -166,8 +198,8 @@ pub async fn over(app: &App, mut period: Period) -> Result<Dora, No> {
 }
 
 async fn recent(app: &App) -> Result<(Arc<Vec<Placed>>, Dora), No> {
-    let (position, now_ms) = (app.store.head().await?, app.now_ms());
     let mut last = app.measures.last.lock().await;
+    let (position, now_ms) = (app.store.head().await?, app.now_ms());
     if let Some(last) = last.as_ref()
         && last.position == position
         && last.minute == now_ms / STANDS_MS
@@ -216,7 +248,7 @@ fn figures(placed: &[Placed], period: &Period) -> Dora {
             && period.environments.contains(&it.environment)
     };
     let facts: Vec<Fact> = placed.iter().filter(inside).map(|it| it.fact.clone()).collect();
-    let first_ms = facts.iter().map(|fact| fact.started_at_ms).min().unwrap_or(period.until_ms);
+    let first_ms = facts.iter().filter(|fact| fact.exact).map(|fact| fact.started_at_ms).min().unwrap_or(period.until_ms);
     // A young installation is measured over its own days, but not over less than one.
     dora::figures(&facts, (period.until_ms - first_ms.max(period.from_ms)).max(DAY_MS))
 }

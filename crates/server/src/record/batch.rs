@@ -39,13 +39,15 @@ pub struct Made {
 impl<'a> Batch<'a> {
     /// Reads what the records name.
     pub async fn read(app: &App, request: &'a RecordDone) -> Result<Batch<'a>, No> {
-        let id_of = |prefix: &str, reference: &String| id(prefix, &request.source, reference);
-        let of_changes = request.changes.iter().filter_map(|it| it.release.as_ref());
-        let of_deployments = request.deployments.iter().filter_map(|it| it.release.as_ref());
-        let releases = request.releases.iter().map(|it| &it.reference).chain(of_changes).chain(of_deployments);
-        let of_deployments = request.deployments.iter().filter_map(|it| it.change.as_ref());
-        let changes = request.changes.iter().map(|it| &it.reference).chain(of_deployments);
-        let deployments = request.deployments.iter().map(|it| &it.reference);
+        let of = |prefix: &'static str| {
+            move |(application, reference): (&Name, &String)| id(prefix, (application, &request.source), reference)
+        };
+        let of_changes = request.changes.iter().filter_map(|it| Some((&it.content.application, it.release.as_ref()?)));
+        let of_deployments = request.deployments.iter().filter_map(|it| Some((&it.application, it.release.as_ref()?)));
+        let releases = request.releases.iter().map(|it| (&it.application, &it.reference)).chain(of_changes).chain(of_deployments);
+        let of_deployments = request.deployments.iter().filter_map(|it| Some((&it.application, it.change.as_ref()?)));
+        let changes = request.changes.iter().map(|it| (&it.content.application, &it.reference)).chain(of_deployments);
+        let deployments = request.deployments.iter().map(|it| (&it.application, &it.reference));
         let places = request.deployments.iter().map(|it| (it.environment.clone(), it.application.clone()));
         let mut slots = BTreeMap::new();
         for (environment, application) in places.collect::<BTreeSet<_>>() {
@@ -55,9 +57,9 @@ impl<'a> Batch<'a> {
         }
         Ok(Batch {
             request,
-            releases: known(app, releases.map(|it| id_of("REL", it))).await?,
-            changes: values(known(app, changes.map(|it| id_of("CHG", it))).await?),
-            deployments: values(known(app, deployments.map(|it| id_of("DEP", it))).await?),
+            releases: known(app, releases.map(of("REL"))).await?,
+            changes: values(known(app, changes.map(of("CHG"))).await?),
+            deployments: values(known(app, deployments.map(of("DEP"))).await?),
             slots,
         })
     }
@@ -90,7 +92,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(), Refusal> {
         for (index, record) in self.request.releases.iter().enumerate() {
             let place = format!("releases[{index}]");
-            let own = id("REL", &self.request.source, &record.reference);
+            let own = id("REL", (&record.application, &self.request.source), &record.reference);
             let recorded = self.note(record, (&record.reference, Precision::Exact), (by, now_ms));
             answer.releases.push(own.clone());
             let before = self.releases.get(&own).and_then(|(_, release)| release.recorded.as_ref());
@@ -112,7 +114,7 @@ impl<'a> Batch<'a> {
     ) -> Result<(), Refusal> {
         for (index, record) in self.request.changes.iter().enumerate() {
             let place = format!("changes[{index}]");
-            let own = id("CHG", &self.request.source, &record.reference);
+            let own = id("CHG", (&record.content.application, &self.request.source), &record.reference);
             let recorded = self.note(record, (&record.reference, record.time), (by, now_ms));
             answer.changes.push(own.clone());
             let before = self.changes.get(&own).and_then(|change| change.recorded.as_ref());
@@ -126,7 +128,7 @@ impl<'a> Batch<'a> {
             self.changes.insert(own.clone(), change);
             if let Some((_, release)) = release.as_ref().and_then(|release| self.releases.get_mut(release)) {
                 bounds::at_most("changes", release.changes.len() + 1, bounds::CHANGES_MAX)?;
-                let events = release.decide(&release::Command::AddChange { change: own })?;
+                let events = release.decide(&release::Command::RecordChange { change: own })?;
                 events.iter().for_each(|event| release.apply(event, now_ms));
                 news.entry(release.id.clone()).or_default().extend(events);
             }
@@ -144,7 +146,7 @@ impl<'a> Batch<'a> {
         let mut arrived: BTreeMap<(Name, Name), Vec<SlotEvent>> = BTreeMap::new();
         for (index, record) in self.request.deployments.iter().enumerate() {
             let place = format!("deployments[{index}]");
-            let own = id("DEP", &self.request.source, &record.reference);
+            let own = id("DEP", (&record.application, &self.request.source), &record.reference);
             let recorded = self.note(record, (&record.reference, record.time), (by, now_ms));
             answer.deployments.push(own.clone());
             let before = self.deployments.get(&own).and_then(|deployment| deployment.recorded.as_ref());
@@ -177,33 +179,25 @@ impl<'a> Batch<'a> {
 
     fn release(&self, reference: Option<&String>, application: &Name, place: &str) -> Result<Option<Id>, Refusal> {
         let Some(reference) = reference else { return Ok(None) };
-        let own = id("REL", &self.request.source, reference);
-        let found = self.releases.get(&own).map(|(_, release)| &release.application);
-        named(("release", reference), found, application, place).map(|()| Some(own))
+        let own = id("REL", (application, &self.request.source), reference);
+        named(("release", reference), self.releases.contains_key(&own), place).map(|()| Some(own))
     }
 
     fn change(&self, reference: Option<&String>, application: &Name, place: &str) -> Result<Option<Id>, Refusal> {
         let Some(reference) = reference else { return Ok(None) };
-        let own = id("CHG", &self.request.source, reference);
-        let found = self.changes.get(&own).map(|change| &change.content.application);
-        named(("change", reference), found, application, place).map(|()| Some(own))
+        let own = id("CHG", (application, &self.request.source), reference);
+        named(("change", reference), self.changes.contains_key(&own), place).map(|()| Some(own))
     }
 }
 
-/// Whether what a record names was recorded, and is of the same application.
-fn named((noun, reference): (&str, &str), found: Option<&Name>, application: &Name, place: &str) -> Result<(), Refusal> {
-    let at = format!("{place}.{noun}");
-    match found {
-        Some(owner) if owner == application => Ok(()),
-        Some(owner) => {
-            let what = format!("{noun} \"{reference}\" is one of {owner}");
-            Err(Refusal::new(Code::Malformed, what, format!("name a {noun} of {application}")).at(at))
-        }
-        None => {
-            let what = format!("no {noun} \"{}\" of this source is recorded", tidegate_domain::ids::clip(reference));
-            Err(Refusal::new(Code::NotFound, what, format!("record the {noun} before it, or in the same batch")).at(at))
-        }
+/// Whether what a record names was recorded of the same application and source.
+fn named((noun, reference): (&str, &str), found: bool, place: &str) -> Result<(), Refusal> {
+    if found {
+        return Ok(());
     }
+    let what = format!("no {noun} \"{}\" of this application and source is recorded", tidegate_domain::ids::clip(reference));
+    Err(Refusal::new(Code::NotFound, what, format!("record the {noun} before it, or in the same batch"))
+        .at(format!("{place}.{noun}")))
 }
 
 /// Whether the same was recorded before; counts it.

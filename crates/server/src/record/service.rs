@@ -64,7 +64,29 @@ fn bounded(request: &RecordDone) -> Result<(), Refusal> {
             return Err(Refusal::new(Code::Malformed, what, "give each a reference of its own").at(format!("{noun}s")));
         }
     }
+    for (index, release) in request.releases.iter().enumerate() {
+        let place = format!("releases[{index}]");
+        let dates = release.milestones.iter().map(|it| it.at_ms).chain([release.written_at_ms, release.closed_at_ms]);
+        let phases = release.phases.iter().flat_map(|it| [it.started_at_ms, it.ended_at_ms]);
+        dates.chain(phases).chain(release.ready_by_ms).try_for_each(|at_ms| bounds::instant(&place, at_ms))?;
+        bounds::at_most(&format!("{place}.objectives"), release.objectives.len(), bounds::OBJECTIVES_MAX)?;
+        bounds::weight("release", release)?;
+        if jiff::tz::TimeZone::get(&release.zone).is_err() {
+            let what = format!("\"{}\" is not a time zone", tidegate_domain::ids::clip(&release.zone));
+            let remedy = "use an IANA name such as Europe/Vienna or UTC";
+            return Err(Refusal::new(Code::OutOfRange, what, remedy).at(format!("{place}.zone")));
+        }
+    }
+    for (index, deployment) in request.deployments.iter().enumerate() {
+        let place = format!("deployments[{index}]");
+        let instants = [deployment.started_at_ms, deployment.ended_at_ms].into_iter().chain(deployment.failed_at_ms);
+        instants.into_iter().try_for_each(|at_ms| bounds::instant(&place, at_ms))?;
+        bounds::weight("deployment", deployment)?;
+    }
     for (index, change) in request.changes.iter().enumerate() {
+        let instants = [Some(change.written_at_ms), change.authorised_at_ms, change.implemented_at_ms, Some(change.closed_at_ms)];
+        instants.into_iter().flatten().try_for_each(|at_ms| bounds::instant(&format!("changes[{index}]"), at_ms))?;
+        bounds::weight("change", change)?;
         let place = |field: &str| format!("changes[{index}].content.{field}");
         bounds::at_most(&place("environments"), change.content.environments.len(), bounds::PLACES_MAX)?;
         bounds::at_most(&place("versions"), change.content.versions.len(), limits::COMPONENTS_MAX)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate_api::request::ListQuery;
 use tidegate_api::view::DeploymentView;
-use tidegate_domain::access::{About, Permission};
+use tidegate_domain::access::{About, Permission, Scope};
 use tidegate_domain::change::{Change, State as ChangeState};
 use tidegate_domain::deployment::rollout::{Deployment, State};
 use tidegate_domain::estate::{AgentState, Environment, Slot};
@@ -40,8 +40,8 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
         asks: asks(visit, &under_way, &changes),
         freezes,
         support: of_state::<Release>(app, visit, ReleaseState::EarlyLifeSupport.as_str()).await?,
-        agents: agents(app).await?,
-        dora: crate::measure::service::of(app).await?,
+        agents: agents(app, visit).await?,
+        dora: crate::measure::service::of(app, &visit.caller.person).await?,
         dora_days: crate::measure::service::DAYS as u32,
     })
 }
@@ -170,8 +170,12 @@ fn asks(visit: &Visit, under_way: &[DeploymentView], changes: &[Change]) -> Vec<
     votes.chain(questions).collect()
 }
 
-async fn agents(app: &App) -> Result<Agents, No> {
-    let targets = app.counted.targets(app).await?;
+async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
+    let all = app.counted.targets(app).await?;
+    let scopes = visit.caller.person.grants.iter().map(|grant| &grant.scope).collect::<Vec<_>>();
+    // Whoever is trusted with an application sees the targets of every environment, as its list does.
+    let sees = |environment: &Name| scopes.iter().any(|scope| !matches!(scope, Scope::Environment(name) if name != environment));
+    let targets: Vec<_> = all.values().filter(|target| sees(&target.environment)).collect();
     let now_ms = app.now_ms();
     let mut agents = Agents {
         targets: targets.len() as u64,
@@ -182,7 +186,7 @@ async fn agents(app: &App) -> Result<Agents, No> {
         without_count: 0,
         versions: BTreeMap::new(),
     };
-    for target in targets.values() {
+    for target in targets {
         let presence = app.sessions.presence(&target.name);
         let heard_at_ms = presence.as_ref().map(|presence| presence.at_ms);
         match AgentState::of(&target.state, heard_at_ms, now_ms) {

@@ -170,7 +170,7 @@ async fn bad_parts_of_a_path_and_bad_queries_are_problems() {
         /changes?after=zz → 400 malformed: "zz" is not a page cursor of this list; use the cursor from the answer before, unchanged, or none for the first page
         /changes?sort=oldest&after=6e302f78 → 400 malformed: "6e302f78" is not a page cursor of this list; use the cursor from the answer before, unchanged, or none for the first page
         /changes?application=Shop → 400 malformed: application: "Shop" is not a name; use 1 to 63 lower-case letters, digits, '-' or '.', starting and ending with a letter or digit at query; see /api/openapi.json for what this address takes
-        /changes?nothing=1 → 400 unknown_field: nothing: unknown field `nothing`, expected one of `state`, `application`, `environment`, `text`, `sort`, `limit`, `after` at query; see /api/openapi.json for what this address takes
+        /changes?nothing=1 → 400 unknown_field: nothing: unknown field `nothing`, expected one of `state`, `application`, `environment`, `release`, `text`, `sort`, `limit`, `after` at query; see /api/openapi.json for what this address takes
         /changes?limit=1&limit=2 → 400 malformed: duplicate field `limit` at query; see /api/openapi.json for what this address takes
         /changes?text=%ff → 400 malformed: the query is not UTF-8 at query; encode it as UTF-8
         /events?after=x → 400 malformed: after: invalid digit found in string at query; see /api/openapi.json for what this address takes

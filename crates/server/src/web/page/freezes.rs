@@ -94,8 +94,8 @@ fn passage(row: &PassageView, clock: &Clock) -> Markup {
     let versions = row.versions.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", ");
     let look = match (row.passage, row.exact) {
         (Passage::Elsewhere, true) => AGAINST,
-        (Passage::Elsewhere, false) => PERHAPS,
-        (Passage::Exception | Passage::Fallback | Passage::StandardChange | Passage::Declared, _) => ALLOWED,
+        (Passage::Exception | Passage::Fallback | Passage::StandardChange, _) => ALLOWED,
+        (Passage::Elsewhere | Passage::Declared, _) => PERHAPS,
     };
     html! {
         tr {

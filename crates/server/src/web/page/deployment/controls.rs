@@ -23,7 +23,7 @@ pub fn controls(chrome: &Chrome, view: &DeploymentPage) -> Markup {
                 State::Paused => { (resume(chrome, view)) (end(chrome, view)) (fall_back(chrome, view)) },
                 State::Failing => (end(chrome, view)),
                 State::FallingBack => @if let Some(back) = &it.fallback { a.button href={ "/deployments/" (back) } { "Steer the way back" } },
-                State::Succeeded | State::Failed | State::Cancelled => @if it.started_at_ms.is_some() { (fall_back(chrome, view)) },
+                State::Succeeded | State::Failed | State::Cancelled => @if it.started_at_ms.is_some() && it.recorded.is_none() { (fall_back(chrome, view)) },
                 State::FellBack | State::FallbackFailed | State::Expired => {},
             }
         }
