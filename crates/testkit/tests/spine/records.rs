@@ -120,8 +120,8 @@ async fn a_batch_is_recorded_whole_or_not_at_all() {
         an unknown component: 404 not_found: there is no component shoop; check the name, or list what there is with the component list
         a component of another application: 400 malformed: component bill belongs to billing at versions; name components of shop
         an unknown environment: 404 not_found: there is no environment producton; check the name, or list what there is with the environment list
-        an unknown change: 404 not_found: no change "c9" of this source is recorded at deployments[1].change; record the change before it, or in the same batch
-        an unknown release: 404 not_found: no release "r9" of this source is recorded at deployments[1].release; record the release before it, or in the same batch
+        an unknown change: 404 not_found: no change "c9" of this application and source is recorded at deployments[1].change; record the change before it, or in the same batch
+        an unknown release: 404 not_found: no release "r9" of this application and source is recorded at deployments[1].release; record the release before it, or in the same batch
         no reference: 400 malformed: " " is not a reference at deployments[1].reference; use 1 to 200 plain characters
         a reference twice: 400 malformed: two deployments of the batch have the reference "run 1" at deployments; give each a reference of its own
         what was recorded otherwise: 409 already_exists: "run 0" of ci was recorded otherwise before at deployments[1]; what happened does not change: leave it out, or give what is another thing another reference
