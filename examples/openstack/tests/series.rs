@@ -1,6 +1,5 @@
 //! Whole series through the public API of a real server, held against answers that an independent script computed.
-// A skipped test says so.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "a skipped test says so")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

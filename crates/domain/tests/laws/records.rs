@@ -134,6 +134,31 @@ fn the_newer_of_what_was_verified_and_what_was_recorded_stands() {
     assert!(matches!(slot.standing(&name("shop-web")), Some(Standing::Recorded(_))));
 }
 
+#[test]
+fn nothing_older_falls_back_over_a_record() {
+    let held = || {
+        let mut slot = Slot::new(name("production"), name("shop"));
+        let package = BTreeMap::from([(name("shop-web"), (version("1.1"), crate::world::bytes_of("1.1")))]);
+        slot.apply(&SlotEvent::Taken { deployment: id("DEP-1"), generation: 1 }, 10);
+        slot.apply(&SlotEvent::Verified { deployment: id("DEP-1"), release: None, package }, 50);
+        slot
+    };
+    let record = |at_ms| SlotEvent::Recorded {
+        deployment: id("DEP-2"),
+        versions: BTreeMap::from([(name("shop-web"), version("1.2"))]),
+        ended_at_ms: at_ms,
+    };
+    let mut at_work = held();
+    at_work.apply(&record(60), 70);
+    assert_eq!(at_work.lets_fall_back(&id("DEP-1")), Ok(()), "whoever holds the place may always go back");
+    for (at_ms, may) in [(40, true), (60, false)] {
+        let mut free = held();
+        free.apply(&SlotEvent::Freed { deployment: id("DEP-1") }, 55);
+        free.apply(&record(at_ms), 70);
+        assert_eq!(free.lets_fall_back(&id("DEP-1")).is_ok(), may, "a record of {at_ms}");
+    }
+}
+
 fn freeze() -> Freeze {
     let freeze = json!({"id": "FRZ-1", "name": "autumn", "reason": "books", "environments": [], "applications": [],
         "from_ms": 5, "until_ms": 15, "zone": "UTC", "strictness": "soft", "running": "finish_wave", "lifted": null, "exceptions": []});

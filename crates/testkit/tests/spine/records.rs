@@ -133,6 +133,45 @@ async fn a_batch_is_recorded_whole_or_not_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_figure_is_made_of_what_nobody_knows() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    let mut guessed = it.change("c1");
+    guessed["time"] = "approximate".into();
+    let (mut under, mut bad) = (it.deployment("run 1", "7.0"), it.deployment("run 2", "7.1"));
+    under["change"] = "c1".into();
+    // It fell back, and nobody wrote down when it was seen to fail.
+    bad["outcome"] = "fell_back".into();
+    admin.post("/records", &Records::batch(&[guessed], &[under, bad])).await.good();
+    let dora = admin.get("/measure/dora").await.good();
+    assert_eq!((&dora["deployments"], &dora["change_fail_rate"]), (&json!(2), &json!(0.5)));
+    assert_eq!(dora["change_lead_time_seconds"], Value::Null, "a lead time of a guessed change");
+    assert_eq!(dora["failed_deployment_recovery_time_seconds"], Value::Null, "a recovery of no time");
+    it.server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recorded_release_takes_in_what_is_recorded_and_nothing_else() {
+    let it = Records::open().await;
+    let admin = &it.server.admin;
+    let release = json!({"reference": "r1", "application": "shop", "version": "7", "title": "Autumn", "model": "train",
+        "versions": {"shop": "7.0"}, "author": "eve", "written_at_ms": it.now_ms - 20 * HOUR_MS, "closed_at_ms": it.now_ms - HOUR_MS});
+    let answer = admin.post("/records", &json!({"source": "ci", "releases": [release]})).await.good();
+    let id = answer["releases"][0].as_str().expect("an id").to_owned();
+    let mut later = it.change("c1");
+    later["release"] = "r1".into();
+    admin.post("/records", &Records::batch(&[later], &[])).await.good();
+    let draft = json!({"content": it.change("x")["content"], "release": id});
+    assert_eq!(admin.post("/changes", &draft).await.refused(), "409 state_forbids");
+    let shown = admin.get(&format!("/releases/{id}")).await.good();
+    assert_eq!(shown["value"]["changes"].as_array().map(Vec::len), Some(1));
+    let listed = admin.get(&format!("/changes?release={id}")).await.good();
+    assert_eq!(listed["rows"].as_array().map(Vec::len), Some(1));
+    assert_eq!(admin.get(&format!("/artifacts?release={id}")).await.refused(), "400 malformed");
+    it.server.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_way_back_leads_to_a_record() {
     let it = Records::open().await;
     let admin = &it.server.admin;

@@ -284,7 +284,7 @@ fn way(view: &ReleasePage, clock: &Clock) -> Markup {
                         }
                         None => {
                             span.state.idle { (glyph("ring")) "not there yet" }
-                            code.small.wrap { "tidegate deploy " (stop.environment.name) " --release " (view.release.id) }
+                            @if view.release.recorded.is_none() { code.small.wrap { "tidegate deploy " (stop.environment.name) " --release " (view.release.id) } }
                         }
                     }
                 }
@@ -308,7 +308,9 @@ fn scope(view: &ReleasePage, clock: &Clock) -> Markup {
             h3 { "Component versions " span.count { (view.package.len()) } }
             @let versions = table("Component versions", &["Component", "Version", "Bytes", "Size", "Signature"], &versions);
             @if view.package.len() > COMPONENTS_SHOWN { details { summary { "All of them" } (versions) } } @else { (versions) }
-            @if view.changes.is_empty() {
+            @if view.changes.is_empty() && release.recorded.is_some() {
+                p.muted { "No change was recorded with it." }
+            } @else if view.changes.is_empty() {
                 (empty("It carries no change. Environments that are controlled need one:", &[&command]))
             } @else {
                 h3 { "Changes " span.count { (view.changes.len()) } }
