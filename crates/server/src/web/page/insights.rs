@@ -159,18 +159,19 @@ fn bars(view: &Insights, scale: &Scale, clock: &Clock) -> Markup {
     let most = weeks.iter().map(|week| week.deployments).max().unwrap_or(0).max(1) as f64;
     let width = (scale.step() * 0.8).clamp(1.0, 40.0);
     html! {
-        svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label="Deployments in each week; the table has the numbers" {
+        svg.chart viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="group" aria-label="Deployments in each week; the table has the numbers" {
             (frame(&format!("{most}"), scale, weeks, clock))
             @for week in weeks.iter().filter(|week| week.deployments > 0) {
                 @let x = scale.x(week.starts_at_ms) + (scale.step() - width) / 2.0;
                 @let (all, bad) = (y(week.deployments as f64, most), y(week.failed as f64, most));
-                a href=(calendar(view, week, clock)) {
+                @let words = format!("week of {}: {}, {} failed or taken back", day(clock, week.starts_at_ms), counted(week.deployments, "deployment"), week.failed);
+                a href=(calendar(view, week, clock)) aria-label=(words) {
                     rect.bar-all x=(format!("{x:.1}")) y=(format!("{all:.1}")) width=(format!("{width:.1}")) height=(format!("{:.1}", HEIGHT - BOTTOM - all)) {}
                     @if week.failed > 0 {
                         rect.bar-bad x=(format!("{x:.1}")) y=(format!("{bad:.1}")) width=(format!("{width:.1}")) height=(format!("{:.1}", HEIGHT - BOTTOM - bad)) {}
                         path.bar-cross d={ "M" (format!("{x:.1} {bad:.1}")) "L" (format!("{:.1} {:.1}", x + width, HEIGHT - BOTTOM)) "M" (format!("{:.1} {bad:.1}", x + width)) "L" (format!("{x:.1} {:.1}", HEIGHT - BOTTOM)) } {}
                     }
-                    title { "week of " (day(clock, week.starts_at_ms)) ": " (counted(week.deployments, "deployment")) ", " (week.failed) " failed or taken back" }
+                    title { (words) }
                 }
             }
         }
