@@ -313,8 +313,8 @@ async fn held(prod: &Prod, fleet: &mut Fleet) -> (String, String) {
     prod.until(fleet, &first, |it| it.state == State::Succeeded).await;
     let id = prod.plan("1.1", one_by_one()).await;
     prod.start(&id).await.good();
-    let ordered = |it: &Deployment| it.counts.values().sum::<u32>() > 0 && it.state == State::Running;
-    prod.until(&mut Fleet::new(Vec::new(), |_| Outcome::Healthy), &id, ordered).await;
+    // An order is out: a freeze that comes before the first order holds the first wave too.
+    prod.until(&mut Fleet::new(Vec::new(), |_| Outcome::Healthy), &id, |it| it.in_flight() > 0).await;
     let freeze = prod.freeze("hard", (0, 3_600_000)).await;
     let now = prod.until(fleet, &id, |it| it.state == State::Paused).await;
     let pause = now.pause.as_ref().expect("a pause");

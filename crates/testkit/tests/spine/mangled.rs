@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::openapi::operations;
 use crate::stage::Stage;
 
-const REQUESTS: usize = 2_000;
+const REQUESTS: usize = 10_000;
 const METHODS: [&str; 12] =
     ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "get", "POST ", "CONNECT", "PROPFIND"];
 const RUBBISH: [&str; 20] = [
@@ -169,7 +169,7 @@ async fn credentials(stage: &Stage) -> Vec<(String, bool)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_two_thousand_mangled_requests_change_nothing() {
+async fn slow_ten_thousand_mangled_requests_change_nothing() {
     let seed = std::env::var("TIDEGATE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(20_261_121);
     println!("TIDEGATE_SEED={seed}");
     let folder = tempfile::tempdir().expect("a folder");
