@@ -44,6 +44,8 @@ const SERIOUS = new Set(["serious", "critical"]);
 export class Harness {
   /** Every complaint so far, one line each. */
   complaints = [];
+  /** What the console may say: a refusal that is asked for is told there too. */
+  expected = [];
   #browser;
   #base;
   #screenshots;
@@ -78,7 +80,8 @@ export class Harness {
     if (options.javaScriptEnabled !== false) await this.#reportViolations(context, name);
     const page = await context.newPage();
     page.on("console", (message) => {
-      if (message.type() === "error") this.complain(name, `console: ${message.text()} (${message.location().url})`);
+      const told = message.type() === "error" && !this.expected.some((one) => one.test(message.text()));
+      if (told) this.complain(name, `console: ${message.text()} (${message.location().url})`);
     });
     page.on("pageerror", (error) => this.complain(name, `script: ${error.message}`));
     page.on("request", (request) => {

@@ -3,6 +3,7 @@
 mod events;
 mod fleet;
 mod idle;
+mod import;
 mod pages;
 
 use std::path::Path;
@@ -35,7 +36,8 @@ impl Row {
 /// A bench and its name on the command line.
 type Bench = (&'static str, fn() -> anyhow::Result<Vec<Row>>);
 
-const BENCHES: [Bench; 4] = [("events", events::run), ("fleet", fleet::run), ("idle", idle::run), ("pages", pages::run)];
+const BENCHES: [Bench; 5] =
+    [("events", events::run), ("fleet", fleet::run), ("idle", idle::run), ("import", import::run), ("pages", pages::run)];
 
 /// Runs the named benches, all if none is named; prints their rows and writes them to `json`.
 pub fn run(names: &[String], json: Option<&Path>) -> anyhow::Result<()> {

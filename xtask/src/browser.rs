@@ -1,43 +1,77 @@
 //! The pages in Debian's Chromium, driven by `tests/browser`. Node is a tool of these tests only.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::Signal;
 
-use crate::process::{Server, check_stopped, run as run_to_end};
+use crate::process::{Server, check_stopped, read, run as run_to_end};
 use crate::tree;
 
 /// The server under test: the demo, whose changes the browser approves by hand, left running for a look around.
 const DEMO: [&str; 4] = ["demo", "--once", "--keep", "--by-hand"];
 /// The oldest Node that playwright-core runs on.
 const NODE_MIN: u32 = 20;
-/// How long the demo may take until it prints where to sign in.
-const START_SECONDS: u32 = 60;
+/// What an address on loopback begins with, and how many seconds the demo may take until it prints where to sign in.
+pub const START: (&str, u32) = ("http://127.0.0.1:", 60);
+
+/// The demo's people, each of whom takes a walk.
+const PEOPLE: [&str; 5] = ["dana", "rosa", "grace", "olaf", "vera"];
+const LINK_LIMIT: Duration = Duration::from_secs(30);
 
 /// Starts `program` and lets the browser visit it.
 pub fn run(program: &Path) -> anyhow::Result<()> {
-    let folder = tree::root().join("tests/browser");
-    new_enough()?;
-    packages(&folder)?;
-    run_to_end(Command::new("node").arg("self-test.mjs").current_dir(&folder))?;
+    prepare()?;
+    run_to_end(Command::new("node").arg("self-test.mjs").current_dir(folder()))?;
     let data = tempfile::Builder::new().prefix("tidegate-browser-").tempdir()?;
-    let mut server =
-        Server::start(Command::new(program).args(DEMO).current_dir(data.path()).stdout(Stdio::piped()), Signal::INT)?;
-    let login = sign_in_address(&mut server)?;
+    let mut command = Command::new(program);
+    command.args(DEMO).arg("--data").arg(data.path()).stdout(Stdio::piped());
+    let mut server = Server::start(&mut command, Signal::INT)?;
+    let words = Words::of(Box::new(server.child().stdout.take().context("its words are piped")?));
+    let login = words.address(START)?;
     let base = base_of(&login).with_context(|| format!("{login} is no address"))?;
     run_to_end(
         Command::new("node")
             .arg("story.mjs")
-            .current_dir(&folder)
+            .current_dir(folder())
             .env("BASE_URL", base)
             .env("LOGIN_URL", &login)
             .env("SCREENSHOTS", screenshots()),
+    )?;
+    let links = links(program, &data.path().join("server"), base)?;
+    run_to_end(
+        Command::new("node")
+            .arg("walks.mjs")
+            .current_dir(folder())
+            .env("BASE_URL", base)
+            .env("LINKS", links)
+            .env("SCREENSHOTS", screenshots()),
     )
+}
+
+/// A sign-in link for each of the demo's people, made beside the server as its administrator would: `name=address`, separated by spaces.
+fn links(program: &Path, data: &Path, base: &str) -> anyhow::Result<String> {
+    let link = |person: &str| {
+        let mut make = Command::new(program);
+        make.args(["login-link", person, "--public-url", base, "--data"]).arg(data);
+        Ok(format!("{person}={}", read(&mut make, LINK_LIMIT)?.trim()))
+    };
+    Ok(PEOPLE.iter().map(|person| link(person)).collect::<anyhow::Result<Vec<_>>>()?.join(" "))
+}
+
+/// Where the tests for the browser are.
+pub fn folder() -> PathBuf {
+    tree::root().join("tests/browser")
+}
+
+/// Sees to it that there is what the browser is driven with.
+pub fn prepare() -> anyhow::Result<()> {
+    new_enough()?;
+    packages(&folder())
 }
 
 /// Debian 12's own Node is too old for the driver of the browser; Debian 13's is not.
@@ -66,38 +100,55 @@ fn packages(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The first address on loopback that the server prints: the one-time link.
-fn sign_in_address(server: &mut Server) -> anyhow::Result<String> {
-    let pipe = server.child().stdout.take().context("its words are piped")?;
-    let (send, receive) = channel();
-    std::thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            println!("  {line}");
-            // Nobody listens once the address is known.
-            let _ = send.send(line);
-        }
-    });
-    for _ in 0..START_SECONDS {
-        check_stopped()?;
-        match receive.recv_timeout(Duration::from_secs(1)) {
-            Ok(line) => {
-                if let Some(address) = address_in(&line) {
-                    return Ok(address.to_owned());
+/// What a server says, line by line; each is shown too.
+pub struct Words {
+    lines: Receiver<String>,
+}
+
+impl Words {
+    /// Listens to `pipe`.
+    pub fn of(pipe: Box<dyn Read + Send>) -> Words {
+        let (send, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                println!("  {line}");
+                // Nobody listens once what was waited for has come.
+                let _ = send.send(line);
+            }
+        });
+        Words { lines }
+    }
+
+    /// The first line that contains `text`, within as many seconds.
+    pub fn line(&self, (text, seconds): (&str, u32)) -> anyhow::Result<String> {
+        for _ in 0..seconds {
+            check_stopped()?;
+            let second = Instant::now() + Duration::from_secs(1);
+            loop {
+                match self.lines.recv_timeout(second.saturating_duration_since(Instant::now())) {
+                    Ok(line) if line.contains(text) => return Ok(line),
+                    Ok(_) => {}
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => bail!("the server ended before it said “{text}”"),
                 }
             }
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {}
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => bail!("the server ended before it printed where to sign in"),
         }
+        bail!("the server did not say “{text}” within {seconds} s")
     }
-    bail!("the server printed no address within {START_SECONDS} s")
+
+    /// The first address that begins as said: the one-time link.
+    pub fn address(&self, start: (&str, u32)) -> anyhow::Result<String> {
+        let line = self.line(start)?;
+        Ok(address_in(&line, start.0).context("the line has the address")?.to_owned())
+    }
 }
 
-fn address_in(line: &str) -> Option<&str> {
-    let start = ["http://127.0.0.1:", "http://localhost:"].iter().find_map(|scheme| line.find(scheme))?;
-    line[start..].split_whitespace().next()
+fn address_in<'a>(line: &'a str, start: &str) -> Option<&'a str> {
+    line[line.find(start)?..].split_whitespace().next()
 }
 
-fn base_of(address: &str) -> Option<&str> {
+/// The scheme and host of an address.
+pub fn base_of(address: &str) -> Option<&str> {
     let host = address.find("://")? + 3;
     Some(address[host..].find('/').map_or(address, |end| &address[..host + end]))
 }
@@ -107,10 +158,10 @@ mod tests {
     #[test]
     fn the_address_is_read_off_a_line_for_people() {
         let line = "Open http://127.0.0.1:8080/link/abc once";
-        let address = super::address_in(line).expect("there is one");
+        let address = super::address_in(line, super::START.0).expect("there is one");
         assert_eq!(address, "http://127.0.0.1:8080/link/abc");
         assert_eq!(super::base_of(address), Some("http://127.0.0.1:8080"));
         assert_eq!(super::base_of("http://127.0.0.1:8080"), Some("http://127.0.0.1:8080"));
-        assert_eq!(super::address_in("listening"), None);
+        assert_eq!(super::address_in("listening", super::START.0), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The project's own tools: `cargo xtask tidy | check | test | bench | dist`.
+//! The project's own tools: `cargo xtask tidy | check | test | bench | pictures | dist`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on the terminal")]
 
 mod api;
@@ -7,8 +7,10 @@ mod browser;
 mod demo_check;
 mod dist;
 mod install;
+mod pictures;
 mod postgres;
 mod process;
+mod series;
 mod source;
 mod steps;
 mod tidy;
@@ -47,6 +49,8 @@ enum Task {
         #[arg(long, value_name = "FILE")]
         program: Option<PathBuf>,
     },
+    /// Every page of an empty and of a full house, wide and narrow, light and dark.
+    Pictures,
     /// Measurements, each beside a peer.
     Bench {
         /// Which; all if none is named.
@@ -72,6 +76,7 @@ fn run(task: Task) -> anyhow::Result<()> {
         Task::Test { only: None } => steps::take(&steps::TEST),
         Task::Test { only: Some(step) } => steps::take(&[step]),
         Task::Dist { program } => dist::run_all(program),
+        Task::Pictures => pictures::run(),
         Task::Bench { names, json } => bench::run(&names, json.as_deref()),
     }
 }

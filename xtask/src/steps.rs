@@ -108,7 +108,8 @@ fn one(step: Step) -> anyhow::Result<()> {
     }
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+/// Cargo with `arguments`, at the root.
+pub fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(tree::root());
     command

@@ -68,6 +68,23 @@ document.addEventListener("input", ({ target }) => {
   if (target.form && target.form.method === "post") target.form.dataset.touched = "yes";
 });
 
+// --- Going back from a refusal: what was written is still there, and to be seen.
+
+document.querySelector("a[data-back]")?.addEventListener("click", (event) => {
+  if (history.length < 2 || !document.referrer.startsWith(location.origin)) return;
+  event.preventDefault();
+  history.back();
+});
+const changed = (field) =>
+  field.localName === "select" ? field.selectedOptions[0] !== (field.querySelector("option[selected]") ?? field.options[0]) : field.value !== field.defaultValue;
+addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("details form[method=post]")) {
+    if (![...form.querySelectorAll("input:not([type=hidden]), textarea, select")].some(changed)) continue;
+    form.dataset.touched = "yes";
+    form.closest("details").open = true;
+  }
+});
+
 // --- Looking: one at a time, after events, at most about three a second.
 
 let due = 0;

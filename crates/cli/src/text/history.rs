@@ -51,5 +51,8 @@ pub fn dora(dora: &Dora) -> String {
         let (p75, p90, p95) = (of(it.p75), of(it.p90), of(it.p95));
         format!("\nlead times of {} changes: 75 % within {p75}, 90 % within {p90}, 95 % within {p95}", spread.count)
     });
-    format!("{}\ncounted from {} production deployments{spread}", table(["figure", "value"], rows), dora.deployments)
+    let cut = dora.not_counted_before_ms.map_or_else(String::new, |at_ms| {
+        format!("\nnothing before {} is counted: ask for a shorter period", time::instant(at_ms, &TimeZone::UTC))
+    });
+    format!("{}\ncounted from {} production deployments{spread}{cut}", table(["figure", "value"], rows), dora.deployments)
 }

@@ -70,6 +70,9 @@ pub struct Dora {
     pub change_lead_time: Option<Spread>,
     /// Deployments that were left out because nobody knows when exactly they were.
     pub left_out_approximate: u64,
+    /// If there are more deployments than are counted: the instant before which they are not; the period begins earlier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_counted_before_ms: Option<Millis>,
     /// Changes without a lead time because they were written after they were in effect.
     pub left_out_negative: u64,
     /// Week by week, Monday to Sunday in UTC, without those in which nothing happened.
@@ -135,6 +138,7 @@ pub fn figures(facts: &[Fact], period_ms: Millis) -> Dora {
         deployment_rework_rate: rate(exact.iter().filter(|fact| fact.rework).count()),
         deployments: exact.len() as u64,
         left_out_approximate: (facts.len() - exact.len()) as u64,
+        not_counted_before_ms: None,
         left_out_negative: leads.iter().filter(|lead| lead.seconds.is_none()).count() as u64,
         change_lead_time: spread(counted),
         weeks: weeks(&exact, &leads),

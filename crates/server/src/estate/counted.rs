@@ -58,12 +58,12 @@ impl Default for Counted {
 impl Counted {
     /// Every target.
     pub async fn targets(&self, app: &App) -> Result<Arc<BTreeMap<String, TargetKept>>, No> {
-        self.targets.look(app, None).await
+        Ok(self.targets.look(app, None).await?.things)
     }
 
     /// Every application's place in every environment, with the newest verified version of each component.
     pub async fn slots(&self, app: &App) -> Result<Arc<Slots>, No> {
-        self.slots.look(app, None).await
+        Ok(self.slots.look(app, None).await?.things)
     }
 }
 

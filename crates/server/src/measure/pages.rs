@@ -10,7 +10,6 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
-use tidegate_domain::access::Permission;
 use tidegate_domain::estate::{Application, Environment};
 use tidegate_domain::{Code, Millis, Name, Refusal};
 use tidegate_store::{Filter, Order, PageRequest, Record};
@@ -56,15 +55,10 @@ async fn gathered(app: &App, visit: &Visit, query: InsightsQuery) -> Result<Insi
     if environments.is_empty() {
         environments = service::production(app).await?;
     }
-    let may = |environment: &Name| {
-        let about = tidegate_domain::access::About { application: asked.application.as_ref(), environment: Some(environment) };
-        visit.caller.person.may(Permission::Read, about)
-    };
-    // Figures of places that the visitor may not see would tell of them.
-    environments.retain(may);
     let period =
         Period { from_ms: asked.from_ms, until_ms: asked.until_ms, application: asked.application.clone(), environments };
-    let dora = if period.environments.is_empty() { service::nothing() } else { service::over(app, period).await? };
+    // Figures of places that the visitor may not see would tell of them.
+    let dora = service::over(app, service::seen_by(period, &visit.caller.person)).await?;
     let names = |found: Vec<(Name, bool)>| found.into_iter().filter(|(_, seen)| *seen).map(|(name, _)| name).collect();
     let applications = all::<Application>(app).await?.into_iter();
     let person = &visit.caller.person;

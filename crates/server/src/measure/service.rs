@@ -1,7 +1,6 @@
 //! The five figures, from what happened in production.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
 
 use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::change::{Change, Class};
@@ -23,11 +22,13 @@ pub const DAY_MS: Millis = 86_400_000;
 pub const DAYS: i64 = 90;
 /// How long a figure stands while nothing happens: it is one of days.
 const STANDS_MS: Millis = 60_000;
-/// Deployments that the figures of a longer or an older period are made of at most; the newest ones.
-const READ_MAX: u32 = 10_000;
+/// Deployments that figures are made of at most; the newest ones.
+const DEPLOYMENTS_MAX: usize = 200_000;
+/// Periods whose figures are kept until something that they are made of changes.
+const KEPT_MAX: usize = 32;
 
 /// Over what figures are made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Period {
     /// From this instant on.
     pub from_ms: Millis,
@@ -43,23 +44,14 @@ pub struct Period {
 pub struct Measures {
     deployments: Mirror<Deployment, Ended>,
     changes: Mirror<Change, Asked>,
-    last: Mutex<Option<Last>>,
+    kept: Mutex<VecDeque<Kept>>,
 }
 
-/// The last [`DAYS`] as of an event.
-struct Last {
-    position: u64,
-    minute: Millis,
-    recent: Arc<Vec<Placed>>,
-    /// The figures of all of production, which every look at the first page asks for.
+/// Figures that were made, and of what: those of the mirrors' generations.
+struct Kept {
+    period: Period,
+    generations: (u64, u64),
     figures: Dora,
-}
-
-/// A fact and where it was.
-struct Placed {
-    application: Name,
-    environment: Name,
-    fact: Fact,
 }
 
 /// What counts of a deployment that is over.
@@ -89,7 +81,11 @@ struct Asked {
 
 impl Default for Measures {
     fn default() -> Measures {
-        Measures { deployments: Mirror::new(ended), changes: Mirror::new(|change| Some(asked(&change))), last: Mutex::new(None) }
+        Measures {
+            deployments: Mirror::of_most(DEPLOYMENTS_MAX, ended),
+            changes: Mirror::of_most(DEPLOYMENTS_MAX, |change| Some(asked(&change))),
+            kept: Mutex::default(),
+        }
     }
 }
 
@@ -127,9 +123,9 @@ fn asked(change: &Change) -> Asked {
     }
 }
 
-fn placed(it: &Ended, change: Option<&Asked>) -> Placed {
+fn fact(it: &Ended, change: Option<&Asked>) -> Fact {
     let implemented = change.and_then(|change| change.implemented.iter().find(|(environment, _)| *environment == it.environment));
-    let fact = Fact {
+    Fact {
         deployment: it.id.clone(),
         change: it.change.clone(),
         committed_at_ms: change.map_or(it.created_at_ms, |change| change.at_ms),
@@ -144,8 +140,7 @@ fn placed(it: &Ended, change: Option<&Asked>) -> Placed {
         end: it.end,
         rework: change.is_some_and(|change| change.rework),
         exact: it.exact,
-    };
-    Placed { application: it.application.clone(), environment: it.environment.clone(), fact }
+    }
 }
 
 /// What nothing comes to.
@@ -163,92 +158,70 @@ pub async fn production(app: &App) -> Result<Vec<Name>, No> {
 /// The figures of the last [`DAYS`], from the deployments into those production environments that somebody may read in: figures
 /// of others would tell of them.
 pub async fn of(app: &App, person: &Person) -> Result<Dora, No> {
-    let (recent, figures) = recent(app).await?;
-    if person.may(Permission::Read, About::default()) {
-        return Ok(figures);
-    }
     let until_ms = app.now_ms() + 1;
-    let seen = Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: production(app).await? };
-    Ok(seen_by(&recent, seen, person))
+    let period = Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: production(app).await? };
+    over(app, seen_by(period, person)).await
 }
 
 /// Reads ahead what the first look would have to read.
 pub async fn warm(app: &App) -> Result<(), No> {
-    recent(app).await.map(drop)
+    let until_ms = app.now_ms() + 1;
+    let period = Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: production(app).await? };
+    over(app, period).await.map(drop)
 }
 
-/// The figures of those of a period's environments in which somebody may read.
-fn seen_by(placed: &[Placed], mut period: Period, person: &Person) -> Dora {
-    let about = |environment| About { application: period.application.as_ref(), environment: Some(environment) };
-    let seen = period.environments.iter().filter(|environment| person.may(Permission::Read, about(*environment)));
-    period.environments = seen.cloned().collect();
-    figures(placed, &period)
-}
-
-/// The figures over a period: of the last [`DAYS`] from everything, further back from the newest [`READ_MAX`] deployments in it.
-pub async fn over(app: &App, mut period: Period) -> Result<Dora, No> {
-    if period.environments.is_empty() {
-        period.environments = production(app).await?;
-    }
-    // A period that was asked for a moment ago is still one of the last days.
-    if period.from_ms >= app.now_ms() - DAYS * DAY_MS - STANDS_MS {
-        return recent(app).await.map(|(recent, _)| figures(&recent, &period));
-    }
-    Ok(figures(&read(app, &period).await?, &period))
-}
-
-async fn recent(app: &App) -> Result<(Arc<Vec<Placed>>, Dora), No> {
-    let mut last = app.measures.last.lock().await;
-    let (position, now_ms) = (app.store.head().await?, app.now_ms());
-    if let Some(last) = last.as_ref()
-        && last.position == position
-        && last.minute == now_ms / STANDS_MS
-    {
-        return Ok((last.recent.clone(), last.figures.clone()));
-    }
-    let since_ms = now_ms - DAYS * DAY_MS;
-    let ended = app.measures.deployments.look(app, Some(since_ms)).await?;
-    let ended: Vec<&Ended> = ended.values().filter(|it| it.started_at_ms >= since_ms).collect();
-    let changes: BTreeSet<String> = ended.iter().filter_map(|it| it.change.as_ref()).map(ToString::to_string).collect();
-    let changes = app.measures.changes.look_at(app, &changes).await?;
-    let change = |it: &Ended| it.change.as_ref().and_then(|id| changes.get(id.as_str()));
-    let recent: Arc<Vec<Placed>> = Arc::new(ended.into_iter().map(|it| placed(it, change(it))).collect());
-    let all = Period { from_ms: since_ms, until_ms: now_ms + 1, application: None, environments: production(app).await? };
-    let figures = figures(&recent, &all);
-    // What was read after the head may be newer; then it is counted again at the next event, which is there already.
-    *last = Some(Last { position, minute: now_ms / STANDS_MS, recent: recent.clone(), figures: figures.clone() });
-    Ok((recent, figures))
-}
-
-async fn read(app: &App, period: &Period) -> Result<Vec<Placed>, No> {
-    if period.environments.is_empty() {
-        return Ok(Vec::new());
-    }
-    let filter = Filter {
-        applications: period.application.iter().cloned().collect(),
-        environments: period.environments.clone(),
-        from_ms: Some(period.from_ms),
-        until_ms: Some(period.until_ms),
-        ..Filter::default()
+/// The period with those of its environments in which somebody may read.
+pub fn seen_by(mut period: Period, person: &Person) -> Period {
+    let application = period.application.clone();
+    let may = |environment: &Name| {
+        person.may(Permission::Read, About { application: application.as_ref(), environment: Some(environment) })
     };
-    let request = PageRequest { order: Order::NewestFirst, after: None, limit: READ_MAX };
-    let found = app.store.list::<Deployment>(&filter, &request).await?.rows;
-    let ended: Vec<Ended> = found.into_iter().filter_map(|it| ended(it.value)).collect();
-    let changes: BTreeSet<String> = ended.iter().filter_map(|it| it.change.as_ref()).map(ToString::to_string).collect();
-    let changes = app.store.load_many::<Change>(&changes.into_iter().collect::<Vec<_>>()).await?;
-    let changes: std::collections::HashMap<Id, Asked> =
-        changes.into_iter().map(|it| (it.value.id.clone(), asked(&it.value))).collect();
-    Ok(ended.iter().map(|it| placed(it, it.change.as_ref().and_then(|id| changes.get(id)))).collect())
+    period.environments.retain(may);
+    period
 }
 
-fn figures(placed: &[Placed], period: &Period) -> Dora {
-    let inside = |it: &&Placed| {
-        (period.from_ms..period.until_ms).contains(&it.fact.started_at_ms)
-            && period.application.as_ref().is_none_or(|application| it.application == *application)
-            && period.environments.contains(&it.environment)
+/// The figures over a period; those of a moment ago stand for a minute while nothing happens.
+pub async fn over(app: &App, period: Period) -> Result<Dora, No> {
+    if period.environments.is_empty() {
+        return Ok(nothing());
+    }
+    let deployments = app.measures.deployments.look(app, Some(period.from_ms)).await?;
+    let minutes = |period: &Period| (period.from_ms.div_euclid(STANDS_MS), period.until_ms.div_euclid(STANDS_MS));
+    let is_same = |kept: &Kept| {
+        minutes(&kept.period) == minutes(&period)
+            && (&kept.period.application, &kept.period.environments) == (&period.application, &period.environments)
     };
-    let facts: Vec<Fact> = placed.iter().filter(inside).map(|it| it.fact.clone()).collect();
+    let mut all = app.measures.kept.lock().await;
+    let kept = all.iter().position(is_same).and_then(|at| all.remove(at));
+    let asked = app.measures.changes.look_at(app, &BTreeSet::new()).await?;
+    if let Some(kept) = kept.filter(|kept| kept.generations == (deployments.generation, asked.generation)) {
+        let figures = kept.figures.clone();
+        all.push_front(kept);
+        return Ok(figures);
+    }
+    let inside: Vec<&Ended> = deployments.things.values().filter(|it| period.has(it)).collect();
+    let ids: BTreeSet<String> = inside.iter().filter_map(|it| it.change.as_ref()).map(ToString::to_string).collect();
+    let changes = app.measures.changes.look_at(app, &ids).await?;
+    let change = |it: &Ended| it.change.as_ref().and_then(|id| changes.things.get(id.as_str()));
+    let facts: Vec<Fact> = inside.iter().map(|it| fact(it, change(it))).collect();
+    let cut = Some(deployments.from_ms).filter(|from_ms| *from_ms > period.from_ms);
+    let figures = Dora { not_counted_before_ms: cut, ..figures(&facts, &period) };
+    let generations = (deployments.generation, changes.generation);
+    all.truncate(KEPT_MAX - 1);
+    all.push_front(Kept { period, generations, figures: figures.clone() });
+    Ok(figures)
+}
+
+impl Period {
+    fn has(&self, it: &Ended) -> bool {
+        (self.from_ms..self.until_ms).contains(&it.started_at_ms)
+            && self.application.as_ref().is_none_or(|application| it.application == *application)
+            && self.environments.contains(&it.environment)
+    }
+}
+
+fn figures(facts: &[Fact], period: &Period) -> Dora {
     let first_ms = facts.iter().filter(|fact| fact.exact).map(|fact| fact.started_at_ms).min().unwrap_or(period.until_ms);
     // A young installation is measured over its own days, but not over less than one.
-    dora::figures(&facts, (period.until_ms - first_ms.max(period.from_ms)).max(DAY_MS))
+    dora::figures(facts, (period.until_ms - first_ms.max(period.from_ms)).max(DAY_MS))
 }

@@ -114,7 +114,7 @@ pub fn text(name: &str, label: &str, hint: &str, need: Need) -> Markup {
     html! {
         label.field {
             span { (label) @if need == Need::Optional { span.muted { " (optional)" } } }
-            input type="text" name=(name) maxlength="4000" required[need == Need::Required] placeholder=(hint) autocomplete="off";
+            input type="text" name=(name) maxlength="4000" required[need == Need::Required] placeholder=(hint);
         }
     }
 }

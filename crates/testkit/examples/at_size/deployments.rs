@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tidegate_domain::deployment::order::{Outcome, Report, StepReport, StepState, attempt_id};
 use tidegate_domain::deployment::plan::{self, Choice, Ingredients, Plan, Plans, Ticket};
-use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, Event, Evidence, Next, TargetProgress, Then};
+use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, Event, Evidence, Next, State, TargetProgress, Then};
 use tidegate_domain::deployment::strategy::Strategy;
 use tidegate_domain::estate::{Attested, SlotEvent, Target};
 use tidegate_domain::event::{Actor, NewEvent, Noun, Stream};
@@ -51,6 +51,8 @@ struct Play<'a> {
     at_ms: Millis,
     attested: BTreeMap<Name, BTreeMap<Name, Attested>>,
     generation: u64,
+    /// How far the way back is.
+    fallback: Option<State>,
 }
 
 /// The plan of a wish, with the way back to what was verified before.
@@ -87,7 +89,8 @@ pub fn carried_out(world: &mut World, wish: &Wish<'_>, plans: &Plans, with_slot:
     };
     let live = Deployment::new(birth, wish.at_ms);
     let attested = plans.forward.targets().map(|(_, target)| (target.name.clone(), target.from.clone())).collect();
-    let mut play = Play { plan: &plans.forward, live, events: Vec::new(), at_ms: wish.at_ms, attested, generation };
+    let mut play =
+        Play { plan: &plans.forward, live, events: Vec::new(), at_ms: wish.at_ms, attested, generation, fallback: None };
     play.go(wish);
     let mut own = moved(Stream::new(Noun::Deployment, &wish.id), 0, play.events, Some(RecordRow::of(&play.live)));
     own.targets = play.live.targets.values().map(|it| row(&wish.id, it)).collect();
@@ -138,7 +141,7 @@ impl Play<'_> {
             generation_next: self.generation,
             attested: &self.attested,
             freeze: None,
-            fallback: None,
+            fallback: self.fallback,
             back_rejected: None,
         };
         match self.live.advance(self.plan, &evidence, self.at_ms) {
@@ -164,7 +167,12 @@ impl Play<'_> {
                 self.report(&target, outcome);
             }
         }
-        assert!(self.live.state.is_terminal() || end == End::Fails, "{:?} {:?}", self.live.state, self.live.waiting);
+        if self.live.state == State::FallingBack {
+            self.fallback = Some(State::Succeeded);
+            self.at_ms += TARGET_MS;
+            while self.advance() {}
+        }
+        assert!(self.live.state.is_terminal(), "{:?} {:?}", self.live.state, self.live.waiting);
     }
 
     fn report(&mut self, target: &Name, outcome: Outcome) {
@@ -206,7 +214,7 @@ fn place(world: &mut World, deployment: &Deployment, plan: &Plan, with_record: b
     deployment.started_at_ms?;
     let id = &deployment.id;
     let mut events = vec![SlotEvent::Taken { deployment: id.clone(), generation: deployment.generation }];
-    if deployment.state == tidegate_domain::deployment::rollout::State::Succeeded {
+    if deployment.state == State::Succeeded {
         events.push(SlotEvent::Verified { deployment: id.clone(), release: deployment.release.clone(), package: plan.package() });
     }
     if deployment.state.is_terminal() {

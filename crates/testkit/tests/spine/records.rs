@@ -1,7 +1,7 @@
 //! What was carried out elsewhere is recorded whole or not at all, once, and stays what it is: a record.
 
 use serde_json::{Value, json};
-use tidegate_testkit::{Estate, TestServer};
+use tidegate_testkit::{Dice, Estate, TestServer};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -147,6 +147,58 @@ async fn no_figure_is_made_of_what_nobody_knows() {
     assert_eq!((&dora["deployments"], &dora["change_fail_rate"]), (&json!(2), &json!(0.5)));
     assert_eq!(dora["change_lead_time_seconds"], Value::Null, "a lead time of a guessed change");
     assert_eq!(dora["failed_deployment_recovery_time_seconds"], Value::Null, "a recovery of no time");
+    it.server.running.stop().await;
+}
+
+/// Old periods are read when they are first asked for, and brought up to date afterwards: whatever was asked before, the figures
+/// are those of a plain count.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn figures_of_any_period_are_what_a_plain_count_says() {
+    let it = Records::open().await;
+    let mut dice = Dice::new(20_261_127);
+    let mut all: Vec<(i64, bool, i64)> = Vec::new();
+    for round in 0..40 {
+        // Some come in between two looks, of any time of the last three years.
+        let (mut changes, mut deployments) = (Vec::new(), Vec::new());
+        for number in 0..dice.below(4) {
+            let (at_ms, failed) = (it.now_ms - (dice.below(1_000) as i64 + 1) * 24 * HOUR_MS, dice.one_in(3));
+            let lead_hours = dice.below(90) as i64 + 1;
+            let mut change = it.change(&format!("c{round}-{number}"));
+            for (field, ms) in [("written_at_ms", -lead_hours * HOUR_MS), ("authorised_at_ms", 0), ("implemented_at_ms", 0)] {
+                change[field] = (at_ms + HOUR_MS + ms).into();
+            }
+            change["closed_at_ms"] = (at_ms + HOUR_MS).into();
+            let mut deployment = it.deployment(&format!("run {round}-{number}"), "7.0");
+            deployment["change"] = change["reference"].clone();
+            deployment["started_at_ms"] = at_ms.into();
+            deployment["ended_at_ms"] = (at_ms + HOUR_MS).into();
+            deployment["outcome"] = if failed { "failed" } else { "succeeded" }.into();
+            changes.push(change);
+            deployments.push(deployment);
+            all.push((at_ms, failed, lead_hours));
+        }
+        if !deployments.is_empty() {
+            it.server.admin.post("/records", &Records::batch(&changes, &deployments)).await.good();
+        }
+        let days = |dice: &mut Dice| it.now_ms - dice.below(1_001) as i64 * 24 * HOUR_MS;
+        let (a, b) = (days(&mut dice), days(&mut dice));
+        let (from_ms, until_ms) = (a.min(b), a.max(b) + 1);
+        let dora = it.server.admin.get(&format!("/measure/dora?from_ms={from_ms}&until_ms={until_ms}")).await.good();
+        let inside: Vec<_> = all.iter().filter(|(at_ms, _, _)| (from_ms..until_ms).contains(at_ms)).collect();
+        let failed = inside.iter().filter(|(_, failed, _)| *failed).count();
+        let rate = (!inside.is_empty()).then(|| failed as f64 / inside.len() as f64);
+        assert_eq!(
+            (&dora["deployments"], &dora["change_fail_rate"]),
+            (&json!(inside.len()), &json!(rate)),
+            "round {round}: {dora}"
+        );
+        // A change that failed came into effect all the same.
+        let longest = inside.iter().map(|(_, _, lead_hours)| *lead_hours).max().unwrap_or_default();
+        let told = dora["change_lead_time"]["nearest_rank"]["p95"].as_f64().unwrap_or_default();
+        assert!(told <= (longest * 3_600) as f64, "round {round}: {told} of {longest} h");
+        assert_eq!(dora["change_lead_time"]["count"].as_u64().unwrap_or_default(), inside.len() as u64, "round {round}: {dora}");
+        assert!(dora.get("not_counted_before_ms").is_none(), "{dora}");
+    }
     it.server.running.stop().await;
 }
 

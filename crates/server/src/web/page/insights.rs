@@ -58,7 +58,7 @@ pub fn insights(chrome: &Chrome, view: &Insights) -> Markup {
                 (section("Week by week", &weeks(view, &clock)))
                 @if let Some(spread) = &view.dora.change_lead_time { (section("How lead times spread", &spread_table(spread))) }
             }
-            (left_out(&view.dora))
+            (left_out(&view.dora, &clock))
         }))
     };
     page(chrome, Section::Insights, "Insights", &main)
@@ -264,8 +264,11 @@ fn spread_table(spread: &Spread) -> Markup {
 }
 
 /// What no figure could be made of.
-fn left_out(dora: &Dora) -> Markup {
+fn left_out(dora: &Dora, clock: &Clock) -> Markup {
     html! {
+        @if let Some(from_ms) = dora.not_counted_before_ms {
+            p.small.muted { "Nothing before " (clock.at(from_ms)) " is counted: there is more than can be at once. Choose a shorter period." }
+        }
         @if dora.left_out_approximate > 0 {
             p.small.muted { (counted(dora.left_out_approximate, "recorded deployment")) " left out: nobody knows exactly when." }
         }

@@ -23,7 +23,7 @@ pub fn problem(chrome: &Chrome, view: &Problem) -> Markup {
         div.narrow {
             h1 { (heading(view.status)) }
             (refusal::problem(view, &chrome.clock()))
-            p { a.button href=(origin(&chrome.path)) { "Back to where you were" } " " a.button href="/" { "Today" } }
+            p { a.button href=(origin(&chrome.path)) data-back { "Back to where you were" } " " a.button href="/" { "Today" } }
         }
     };
     page(chrome, Section::Other, heading(view.status), &main)
