@@ -1,6 +1,7 @@
 //! What `/api/v1` answers with. The nouns themselves are shown as the domain keeps them, inside [`Versioned`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,7 +79,7 @@ pub struct DeploymentDetail {
     /// The deployment.
     pub deployment: Deployment,
     /// Its plan.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// Its targets, by wave and name.
     pub targets: Vec<TargetProgress>,
     /// Its gates, by wave.
@@ -128,6 +129,8 @@ pub enum GateState {
     Passed,
     /// It did not.
     Failed,
+    /// It was asked, and something else decided before it did.
+    CutShort,
 }
 
 /// A target with what is known of its agent.

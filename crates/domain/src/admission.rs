@@ -11,7 +11,7 @@ use crate::calendar::Freeze;
 use crate::calendar::freeze::{Controlled, Strictness};
 use crate::change::{Change, Class};
 use crate::deployment::plan::{Plan, Purpose};
-use crate::estate::{Attested, Environment, Slot};
+use crate::estate::{AllAttested, Environment, Slot};
 use crate::ids::{Digest, Id, Name};
 use crate::release::Release;
 
@@ -117,7 +117,7 @@ pub struct Facts<'a> {
     /// The application's place.
     pub slot: &'a Slot,
     /// What the targets attest now.
-    pub attested: &'a BTreeMap<Name, BTreeMap<Name, Attested>>,
+    pub attested: &'a AllAttested,
     /// Targets of the plan without an agent.
     pub without_agent: &'a [Name],
     /// How long it will take, as far as is known.
@@ -291,9 +291,8 @@ fn way_back(facts: &Facts<'_>) -> Option<Reason> {
 
 fn stale(facts: &Facts<'_>) -> Option<Reason> {
     let moved = |(_, target): &(usize, &crate::deployment::plan::PlannedTarget)| {
-        let nothing = BTreeMap::new();
-        let now = facts.attested.get(&target.name).unwrap_or(&nothing);
-        target.components.iter().any(|component| now.get(component) != target.from.get(component))
+        let now = facts.attested.get(&target.name);
+        target.components.iter().any(|component| now.and_then(|now| now.get(component)) != target.from.get(component))
     };
     let moved: Vec<&str> = facts.plan.targets().filter(moved).map(|(_, target)| target.name.as_str()).collect();
     let first = moved.first()?;

@@ -132,6 +132,7 @@ pub fn gate_state(state: GateState) -> &'static str {
         GateState::Asking => "asking",
         GateState::Passed => "passed",
         GateState::Failed => "failed",
+        GateState::CutShort => "cut short",
     }
 }
 

@@ -67,7 +67,7 @@ pub fn detail() -> DeploymentDetail {
     let gates = gates.collect();
     DeploymentDetail {
         deployment,
-        plan,
+        plan: plan.into(),
         targets,
         gates,
         reasons: Vec::new(),

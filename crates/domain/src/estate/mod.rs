@@ -4,6 +4,7 @@ pub mod event;
 pub mod slot;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -334,6 +335,9 @@ pub struct Target {
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
 }
+
+/// What targets say is installed of each component. Shared: it is asked for ten thousand targets at once.
+pub type AllAttested = BTreeMap<Name, Arc<BTreeMap<Name, Attested>>>;
 
 /// What a target says is installed of one component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

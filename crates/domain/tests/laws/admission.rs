@@ -1,6 +1,7 @@
 //! Admission: every reason, on every path, for the whole planned interval.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use expect_test::expect;
 use proptest::prelude::*;
@@ -10,7 +11,7 @@ use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Running, Stri
 use tidegate_domain::change::{self, Change};
 use tidegate_domain::deployment::plan::Plan;
 use tidegate_domain::deployment::strategy::Strategy as Way;
-use tidegate_domain::estate::{Attested, Environment, Slot};
+use tidegate_domain::estate::{AllAttested, Environment, Slot};
 use tidegate_domain::release::{self, Release};
 use tidegate_domain::{Digest, Id, Millis, Name};
 
@@ -28,7 +29,7 @@ struct World {
     release: Option<Release>,
     freezes: Vec<Freeze>,
     slot: Slot,
-    attested: BTreeMap<Name, BTreeMap<Name, Attested>>,
+    attested: AllAttested,
     without_agent: Vec<Name>,
     back_rejected: Option<String>,
     planned_ms: Millis,
@@ -46,7 +47,7 @@ impl World {
         change.authorised = Some(change.content.digest());
         World {
             id: id("DEP-1"),
-            attested: plan.targets().map(|(_, target)| (target.name.clone(), target.from.clone())).collect(),
+            attested: plan.targets().map(|(_, target)| (target.name.clone(), Arc::new(target.from.clone()))).collect(),
             plan,
             digest,
             environment: environment(true),
@@ -99,7 +100,14 @@ impl World {
         release.rejected = Some(release::Rejected { by: "eve".into(), reason: "loses orders".into(), at_ms: 0 });
         let slot = Slot { holder: Some(id("DEP-9")), ..self.slot.clone() };
         let without_agent = names(&["web-1", "web-2"]);
-        World { release: Some(release), freezes: vec![freeze(0, 5_000)], slot, attested: BTreeMap::new(), without_agent, ..self }
+        World {
+            release: Some(release),
+            freezes: vec![freeze(0, 5_000)],
+            slot,
+            attested: AllAttested::new(),
+            without_agent,
+            ..self
+        }
     }
 }
 
@@ -200,13 +208,13 @@ fn what_can_never_be_is_said_to_be_so() {
 #[test]
 fn a_target_that_changed_makes_the_plan_stale() {
     let mut world = World::open();
-    world.attested.insert(name("web-2"), has("0.9"));
+    world.attested.insert(name("web-2"), Arc::new(has("0.9")));
     assert_eq!(world.codes(), vec![ReasonCode::PlanStale]);
     let mut incomplete = World::open();
-    incomplete.attested.get_mut(&name("web-1")).unwrap().get_mut(&name("shop-web")).unwrap().complete = false;
+    Arc::make_mut(incomplete.attested.get_mut(&name("web-1")).unwrap()).get_mut(&name("shop-web")).unwrap().complete = false;
     assert_eq!(incomplete.codes(), vec![ReasonCode::PlanStale]);
     let mut more = World::open();
-    more.attested.get_mut(&name("web-1")).unwrap().insert(name("bank-api"), has("3.0")[&name("shop-web")].clone());
+    Arc::make_mut(more.attested.get_mut(&name("web-1")).unwrap()).insert(name("bank-api"), has("3.0")[&name("shop-web")].clone());
     assert_eq!(more.codes(), vec![], "another application's component is nobody's business here");
 }
 

@@ -1,10 +1,11 @@
 //! A fake fleet: each target answers each order after so many seconds, as the case says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidegate_domain::deployment::order::{Outcome, Report, StepReport, StepState, attempt_id};
 use tidegate_domain::deployment::plan::{Plan, PlannedTarget};
-use tidegate_domain::estate::{Attested, Class};
+use tidegate_domain::estate::{AllAttested, Attested, Class};
 use tidegate_domain::{Id, Millis, Name};
 
 use crate::world::{has, name};
@@ -65,7 +66,7 @@ pub struct Fleet {
     pub manners: BTreeMap<Name, Vec<Manner>>,
     /// From now on everything goes well.
     pub mended: bool,
-    pub attested: BTreeMap<Name, BTreeMap<Name, Attested>>,
+    pub attested: AllAttested,
     /// Steps that have run to a good end and must not run twice, as the orchestrator was told.
     pub done_once: BTreeSet<(Name, usize)>,
 }
@@ -121,7 +122,7 @@ impl Fleet {
     fn now_has(&mut self, given: &Given<'_>) -> BTreeMap<Name, Attested> {
         let has = has(given.plan.installations[0].version.as_str());
         if !matches!(self.manner(given), Manner::Silent | Manner::Hangs | Manner::Fails | Manner::Lies | Manner::Refuses { .. }) {
-            self.attested.insert(given.target.clone(), has.clone());
+            self.attested.insert(given.target.clone(), Arc::new(has.clone()));
         }
         has
     }

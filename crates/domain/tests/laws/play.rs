@@ -4,6 +4,7 @@
 //! itself written and read back: whatever is not in the stored form cannot carry a decision.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidegate_domain::admission::Reason;
 use tidegate_domain::deployment::order::Report;
@@ -62,7 +63,8 @@ pub struct Play {
 impl Play {
     pub fn new(plans: Plans, mut fleet: Fleet, back_fleet: Fleet) -> Play {
         let live = born(&plans.forward, id("DEP-1"), None, 0);
-        fleet.attested = plans.forward.targets().map(|(_, target)| (target.name.clone(), target.from.clone())).collect();
+        fleet.attested =
+            plans.forward.targets().map(|(_, target)| (target.name.clone(), Arc::new(target.from.clone()))).collect();
         let script = vec![(0, Act::Ask(Command::Start { by: "ada".into(), not_before_ms: None }))];
         Play { back_plan: plans.fallback, back_fleet, script, ..Play::of(plans.forward, live, fleet, 7) }
     }
@@ -426,7 +428,11 @@ impl Play {
         for progress in self.live.targets.values().filter(|it| it.state != TargetState::Excluded) {
             assert!(matches!(progress.state, TargetState::Healthy | TargetState::AlreadyCurrent), "succeeded with {progress:?}");
             let planned = self.plan.targets().find(|(_, it)| it.name == progress.target).unwrap().1;
-            assert!(self.plan.is_current(planned, self.fleet.attested.get(&progress.target)), "{} has it not", progress.target);
+            assert!(
+                self.plan.is_current(planned, self.fleet.attested.get(&progress.target).map(Arc::as_ref)),
+                "{} has it not",
+                progress.target
+            );
             good += 1;
         }
         assert_eq!(empty, good == 0, "success without a target is flagged");

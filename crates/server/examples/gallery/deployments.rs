@@ -69,7 +69,7 @@ fn page_of(it: Deployment, plan: Plan, gates: Vec<GateView>) -> DeploymentPage {
         history: world::history(Noun::Deployment, it.id.as_str(), HISTORY),
         asked: Asked::default(),
         log: Vec::new(),
-        detail: DeploymentDetail { deployment: it, plan, targets, gates, reasons: Vec::new(), sentence },
+        detail: DeploymentDetail { deployment: it, plan: plan.into(), targets, gates, reasons: Vec::new(), sentence },
     }
 }
 

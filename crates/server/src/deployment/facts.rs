@@ -1,13 +1,14 @@
 //! Gathers what admission and `advance` are told.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tidegate_domain::admission::{self, Facts, Reason};
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::change::Change;
 use tidegate_domain::deployment::plan::{Plan, Purpose};
 use tidegate_domain::deployment::rollout::{Deployment, FreezeInForce, Phase, State};
-use tidegate_domain::estate::{Attested, Environment, Slot};
+use tidegate_domain::estate::{AllAttested, Environment, Slot};
 use tidegate_domain::release::Release;
 use tidegate_domain::{Id, Millis, Name, Version};
 use tidegate_store::{Filter, Order, PageRequest, Stored, StreamChange, package_key};
@@ -24,7 +25,7 @@ pub struct Gathered {
     /// The application's place, with its version for the fence.
     pub slot: Stored<Slot>,
     /// What targets attest.
-    pub attested: BTreeMap<Name, BTreeMap<Name, Attested>>,
+    pub attested: AllAttested,
     without_agent: Vec<Name>,
     /// How far the plan back is.
     pub fallback: Option<State>,
@@ -80,19 +81,17 @@ pub async fn gather(app: &App, deployment: &Deployment, plan: &Plan) -> Result<G
 /// Targets from which on those are read that have changed rather than all that are asked for.
 const MANY: usize = 500;
 
-type AllAttested = BTreeMap<Name, BTreeMap<Name, Attested>>;
-
 /// What targets attest, and which of them have no agent.
 async fn attested(app: &App, names: &[Name]) -> Result<(AllAttested, Vec<Name>), No> {
     if names.len() < MANY {
         let records = crate::estate::service::attested(app, names).await?;
         let without = records.values().filter(|it| it.state.agent_key.is_none()).map(|it| it.target.name.clone()).collect();
-        return Ok((records.into_iter().map(|(name, record)| (name, record.state.attested)).collect(), without));
+        return Ok((records.into_iter().map(|(name, record)| (name, Arc::new(record.state.attested))).collect(), without));
     }
     let targets = app.counted.targets(app).await?;
     let found = || names.iter().filter_map(|name| targets.get(name.as_str()));
     let without = found().filter(|it| it.state.agent_key.is_none()).map(|it| it.name.clone()).collect();
-    Ok((found().map(|it| (it.name.clone(), it.installed.as_ref().clone())).collect(), without))
+    Ok((found().map(|it| (it.name.clone(), it.installed.clone())).collect(), without))
 }
 
 fn is_to_start(deployment: &Deployment) -> bool {

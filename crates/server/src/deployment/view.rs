@@ -1,7 +1,5 @@
 //! What is shown of a deployment.
 
-use std::sync::Arc;
-
 use tidegate_api::view::{DeploymentDetail, DeploymentView, GateState, GateView};
 use tidegate_domain::Id;
 use tidegate_domain::deployment::plan::Plan;
@@ -33,7 +31,6 @@ pub async fn detail(app: &App, id: &Id) -> Result<(DeploymentDetail, u64), No> {
     });
     let (deployment, (plan, targets, gates, version)) = read.await?;
     let reasons = reasons(app, &deployment, &plan).await?;
-    let plan = Arc::unwrap_or_clone(plan);
     Ok((DeploymentDetail { sentence: sentence(&deployment), gates, reasons, targets, plan, deployment }, version))
 }
 
@@ -99,7 +96,7 @@ type Asking = (GateState, String, Option<i64>);
 
 fn asking((deployment, plan): (&Deployment, &Plan), key: &str, gate: &Gate, now_ms: i64) -> Asking {
     let evidence = deployment.evidence_for(plan, key).filter(|_| !deployment.state.is_terminal());
-    let Some(evidence) = evidence else { return (GateState::Pending, "its turn was cut short".into(), None) };
+    let Some(evidence) = evidence else { return (GateState::CutShort, "something else decided first".into(), None) };
     match gate.verdict(&evidence, now_ms) {
         Verdict::Pass(sentence) => (GateState::Asking, format!("would pass: {sentence}"), None),
         Verdict::Fail(sentence) => (GateState::Asking, sentence, None),

@@ -131,6 +131,7 @@ pub fn gate(state: GateState) -> Look {
         GateState::Asking => look("dots", "asking", Tone::Busy),
         GateState::Passed => look("check", "passed", Tone::Good),
         GateState::Failed => look("cross", "failed", Tone::Bad),
+        GateState::CutShort => look("ring", "cut short", Tone::Idle),
     }
 }
 

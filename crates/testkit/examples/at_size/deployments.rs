@@ -1,12 +1,12 @@
 //! Deployments as the domain lets them go, over targets that answer at once.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidegate_domain::deployment::order::{Outcome, Report, StepReport, StepState, attempt_id};
 use tidegate_domain::deployment::plan::{self, Choice, Ingredients, Plan, Plans, Ticket};
 use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, Event, Evidence, Next, State, TargetProgress, Then};
 use tidegate_domain::deployment::strategy::Strategy;
-use tidegate_domain::estate::{Attested, SlotEvent, Target};
+use tidegate_domain::estate::{AllAttested, SlotEvent, Target};
 use tidegate_domain::event::{Actor, NewEvent, Noun, Stream};
 use tidegate_domain::{Id, Millis, Name, canonical};
 use tidegate_store::{OrderRow, OrderState, Record as _, RecordRow, StreamChange, TargetRow};
@@ -49,7 +49,7 @@ struct Play<'a> {
     live: Deployment,
     events: Vec<NewEvent>,
     at_ms: Millis,
-    attested: BTreeMap<Name, BTreeMap<Name, Attested>>,
+    attested: AllAttested,
     generation: u64,
     /// How far the way back is.
     fallback: Option<State>,
@@ -88,7 +88,7 @@ pub fn carried_out(world: &mut World, wish: &Wish<'_>, plans: &Plans, with_slot:
         takes_back: None,
     };
     let live = Deployment::new(birth, wish.at_ms);
-    let attested = plans.forward.targets().map(|(_, target)| (target.name.clone(), target.from.clone())).collect();
+    let attested = plans.forward.targets().map(|(_, target)| (target.name.clone(), Arc::new(target.from.clone()))).collect();
     let mut play =
         Play { plan: &plans.forward, live, events: Vec::new(), at_ms: wish.at_ms, attested, generation, fallback: None };
     play.go(wish);
@@ -189,11 +189,11 @@ impl Play<'_> {
         let steps = steps.collect();
         if outcome == Outcome::Healthy {
             let now = self.plan.installations.iter().map(|it| (it.component.clone(), attests(&it.version, &it.artifact.digest)));
-            self.attested.insert(target.clone(), now.collect());
+            self.attested.insert(target.clone(), Arc::new(now.collect()));
         }
         let attempt = attempt_id(&self.live.id, target, self.live.targets[target].attempt);
         let detail = (outcome == Outcome::Failed).then(|| "step switch: no space left on the device".to_owned());
-        let attested = self.attested[target].clone();
+        let attested = self.attested[target].as_ref().clone();
         let report = Report { attempt, generation: self.live.generation, outcome, steps, attested, detail };
         self.ask(&Command::Report(Box::new(report)), &Actor::Agent(target.clone()));
     }

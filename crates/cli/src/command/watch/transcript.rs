@@ -134,7 +134,9 @@ fn gate_time(gate: &GateView, now_ms: Millis) -> Millis {
     let since_ms = gate.since_ms.unwrap_or(now_ms);
     match gate.state {
         GateState::Asking => since_ms,
-        GateState::Pending | GateState::Passed | GateState::Failed => gate.measurements.last().map_or(now_ms, |last| last.at_ms),
+        GateState::Pending | GateState::Passed | GateState::Failed | GateState::CutShort => {
+            gate.measurements.last().map_or(now_ms, |last| last.at_ms)
+        }
     }
 }
 

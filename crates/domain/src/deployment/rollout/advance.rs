@@ -1,6 +1,7 @@
 //! `advance`: what is due? Never silent: something to do, something it waits on, or over.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::event::counted;
 use super::{Deployment, DueProbe, Event, Ordered, Phase, State, TargetProgress, TargetState, Then};
@@ -8,7 +9,7 @@ use crate::Millis;
 use crate::admission::{Kind, Reason};
 use crate::deployment::order::{StepReport, StepState, attempt_id};
 use crate::deployment::plan::{Plan, PlannedTarget, Purpose, Wave};
-use crate::estate::Attested;
+use crate::estate::AllAttested;
 use crate::gate::{self, Gate, Verdict, WaitingOn};
 use crate::ids::{Id, Name};
 use crate::limits;
@@ -21,7 +22,7 @@ pub struct Evidence<'a> {
     /// The fencing number it would get.
     pub generation_next: u64,
     /// What the targets of the current wave attest.
-    pub attested: &'a BTreeMap<Name, BTreeMap<Name, Attested>>,
+    pub attested: &'a AllAttested,
     /// A freeze that holds running work between waves.
     pub freeze: Option<&'a FreezeInForce>,
     /// How far the plan back is.
@@ -194,7 +195,7 @@ impl Deployment {
             match self.targets.get(&target.name) {
                 // Excluded before its turn came.
                 Some(progress) if progress.state != TargetState::Pending => {}
-                Some(_) if plan.is_current(target, evidence.attested.get(&target.name)) => {
+                Some(_) if plan.is_current(target, evidence.attested.get(&target.name).map(Arc::as_ref)) => {
                     already_current.push(target.name.clone());
                 }
                 Some(progress) => {

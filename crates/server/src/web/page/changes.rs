@@ -86,15 +86,15 @@ fn row(change: &Change, clock: &Clock) -> Markup {
     let where_to: Vec<&str> = content.environments.iter().map(tidegate_domain::Name::as_str).collect();
     html! {
         tr {
-            th scope="row" { a href={ "/changes/" (change.id) } { (content.title) } " " span.small.muted { (change.id) } }
+            th scope="row" { a href={ "/changes/" (change.id) } { (content.title) } " " span.small.muted.whole { (change.id) } }
             td data-head="State" { (look(change)) }
             td data-head="Class" { (class(content.class)) }
-            td data-head="Risk × impact" { (level(content.risk)) " × " (level(content.impact)) }
+            td data-head="Risk × impact" { span.whole { (level(content.risk)) " × " (level(content.impact)) } }
             td data-head="Where" { (content.application) " → " (where_to.join(", ")) }
             td data-head="Author" { (change.author) " " span.muted.small { (clock.age(change.created_at_ms)) } }
             td data-head="Approvals" {
                 @if change.recorded.is_some() { span.muted { "recorded" } } @else { @match content.class {
-                    Class::Standard => span.muted { "none needed" },
+                    Class::Standard => span.muted.whole { "none needed" },
                     Class::Normal | Class::Emergency => { (change.votes.len()) " of " (change.quorum) },
                 } }
             }

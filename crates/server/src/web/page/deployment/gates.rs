@@ -40,7 +40,7 @@ pub fn gates(chrome: &Chrome, view: &DeploymentPage, (before, room): (u32, Room)
 }
 
 fn is_brief(gate: &GateView, room: Room) -> bool {
-    room == Room::Little && matches!(gate.state, GateState::Pending | GateState::Passed)
+    room == Room::Little && matches!(gate.state, GateState::Pending | GateState::Passed | GateState::CutShort)
 }
 
 fn name_only(gate: &GateView) -> Markup {
