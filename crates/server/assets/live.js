@@ -71,7 +71,8 @@ document.addEventListener("input", ({ target }) => {
 // --- Going back from a refusal: what was written is still there, and to be seen.
 
 document.querySelector("a[data-back]")?.addEventListener("click", (event) => {
-  if (history.length < 2 || !document.referrer.startsWith(location.origin)) return;
+  const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey;
+  if (elsewhere || history.length < 2 || !document.referrer.startsWith(location.origin)) return;
   event.preventDefault();
   history.back();
 });

@@ -257,6 +257,7 @@ pub fn today() -> Today {
         since_ms: NOW - ago,
     };
     Today {
+        defined: true,
         environments: vec![
             here("development", vec![place("ledger", Some(("1.2", 8 * DAY))), place("ledger-web", Some(("2.4", 2 * DAY)))]),
             here("staging", vec![place("ledger", Some(("1.2", 2 * DAY)))]),
@@ -307,6 +308,7 @@ pub fn today_empty() -> Today {
         .expect("no figures");
     Today {
         environments: Vec::new(),
+        defined: false,
         waiting: Vec::new(),
         asks: Vec::new(),
         freezes: Vec::new(),

@@ -33,15 +33,13 @@ async fn figures(app: Arc<App>, act: Act, input: Input<MeasureQuery>) -> Result<
         let about = About { application: period.application.as_ref(), environment: Some(environment) };
         act.caller.require(Permission::Read, about)?;
     }
-    if period.environments.is_empty() {
-        period.environments = service::production(&app).await?;
-    }
+    period.environments = service::places(&app, period.environments).await?;
     service::over(&app, period).await
 }
 
 /// The period that a query asks for.
 pub fn period(query: &MeasureQuery, now_ms: tidegate_domain::Millis) -> Result<Period, Refusal> {
-    let until_ms = query.until_ms.unwrap_or(now_ms);
+    let until_ms = query.until_ms.unwrap_or_else(|| service::open_end_ms(now_ms));
     bounds::instant("until_ms", until_ms)?;
     let from_ms = query.from_ms.unwrap_or(until_ms - DAYS * DAY_MS);
     bounds::instant("from_ms", from_ms)?;

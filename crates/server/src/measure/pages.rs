@@ -51,10 +51,7 @@ async fn show(State(app): State<Arc<App>>, visit: Visit, Query(query): Query<Ins
 
 async fn gathered(app: &App, visit: &Visit, query: InsightsQuery) -> Result<Insights, No> {
     let asked = asked(query, app.now_ms(), &app.settings.zone)?;
-    let mut environments: Vec<Name> = asked.environment.iter().cloned().collect();
-    if environments.is_empty() {
-        environments = service::production(app).await?;
-    }
+    let environments = service::places(app, asked.environment.iter().cloned().collect()).await?;
     let period =
         Period { from_ms: asked.from_ms, until_ms: asked.until_ms, application: asked.application.clone(), environments };
     // Figures of places that the visitor may not see would tell of them.
@@ -75,7 +72,8 @@ async fn all<T: Record>(app: &App) -> Result<Vec<T>, No> {
 
 fn asked(query: InsightsQuery, now_ms: Millis, zone: &str) -> Result<Asked, Refusal> {
     let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
-    let until_ms = query.until.map(|text| start_ms("until", &text, 1, &zone)).transpose()?.unwrap_or(now_ms);
+    let until_ms =
+        query.until.map(|text| start_ms("until", &text, 1, &zone)).transpose()?.unwrap_or_else(|| service::open_end_ms(now_ms));
     let from_ms = query.from.map(|text| start_ms("from", &text, 0, &zone)).transpose()?.unwrap_or(until_ms - DAYS * DAY_MS);
     if from_ms >= until_ms {
         let what = "the period ends before it begins";

@@ -1,6 +1,6 @@
 //! The five figures, from what happened in production.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::change::{Change, Class};
@@ -9,7 +9,7 @@ use tidegate_domain::deployment::rollout::{Deployment, State};
 use tidegate_domain::estate::{Environment, Tier};
 use tidegate_domain::measure::dora::{self, Dora, End, Fact};
 use tidegate_domain::{Id, Millis, Name};
-use tidegate_store::{Filter, Order, PageRequest};
+use tidegate_store::{Filter, Order, PageRequest, Record as _};
 use tokio::sync::Mutex;
 
 use crate::app::App;
@@ -20,10 +20,12 @@ use crate::problem::No;
 pub const DAY_MS: Millis = 86_400_000;
 /// Days the figures look back.
 pub const DAYS: i64 = 90;
-/// How long a figure stands while nothing happens: it is one of days.
+/// How long the figures of the last days stand while nothing happens.
 const STANDS_MS: Millis = 60_000;
-/// Deployments that figures are made of at most; the newest ones.
-const DEPLOYMENTS_MAX: usize = 200_000;
+/// Deployments, and changes, beyond which no older ones are kept in memory.
+const IN_MEMORY_MAX: usize = 200_000;
+/// Deployments that the figures of a period are made of at most that is not in memory; the newest ones.
+const READ_MAX: u32 = 20_000;
 /// Periods whose figures are kept until something that they are made of changes.
 const KEPT_MAX: usize = 32;
 
@@ -36,7 +38,7 @@ pub struct Period {
     pub until_ms: Millis,
     /// Only of this application.
     pub application: Option<Name>,
-    /// Only in these environments; those of the tier production if none is named.
+    /// In exactly these environments.
     pub environments: Vec<Name>,
 }
 
@@ -82,8 +84,8 @@ struct Asked {
 impl Default for Measures {
     fn default() -> Measures {
         Measures {
-            deployments: Mirror::of_most(DEPLOYMENTS_MAX, ended),
-            changes: Mirror::of_most(DEPLOYMENTS_MAX, |change| Some(asked(&change))),
+            deployments: Mirror::of_most(IN_MEMORY_MAX, ended),
+            changes: Mirror::of_most(IN_MEMORY_MAX, |change| Some(asked(&change))),
             kept: Mutex::default(),
         }
     }
@@ -148,26 +150,35 @@ pub fn nothing() -> Dora {
     dora::figures(&[], 0)
 }
 
-/// The environments of the tier production.
-pub async fn production(app: &App) -> Result<Vec<Name>, No> {
+/// The environments that figures are made over: those that are named, or those of the tier production if none is.
+pub async fn places(app: &App, named: Vec<Name>) -> Result<Vec<Name>, No> {
+    if !named.is_empty() {
+        return Ok(named);
+    }
     let all = PageRequest { order: Order::ByName, after: None, limit: 1_000 };
     let environments = app.store.list::<Environment>(&Filter::default(), &all).await?.rows;
     Ok(environments.into_iter().filter(|it| it.value.tier == Tier::Production).map(|it| it.value.name).collect())
 }
 
+/// The end of a period that goes on: the next full minute, so that what was counted a moment ago can stand.
+pub fn open_end_ms(now_ms: Millis) -> Millis {
+    (now_ms.div_euclid(STANDS_MS) + 1) * STANDS_MS
+}
+
+async fn last_days(app: &App) -> Result<Period, No> {
+    let until_ms = open_end_ms(app.now_ms());
+    Ok(Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: places(app, Vec::new()).await? })
+}
+
 /// The figures of the last [`DAYS`], from the deployments into those production environments that somebody may read in: figures
 /// of others would tell of them.
 pub async fn of(app: &App, person: &Person) -> Result<Dora, No> {
-    let until_ms = app.now_ms() + 1;
-    let period = Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: production(app).await? };
-    over(app, seen_by(period, person)).await
+    over(app, seen_by(last_days(app).await?, person)).await
 }
 
 /// Reads ahead what the first look would have to read.
 pub async fn warm(app: &App) -> Result<(), No> {
-    let until_ms = app.now_ms() + 1;
-    let period = Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: production(app).await? };
-    over(app, period).await.map(drop)
+    over(app, last_days(app).await?).await.map(drop)
 }
 
 /// The period with those of its environments in which somebody may read.
@@ -180,36 +191,61 @@ pub fn seen_by(mut period: Period, person: &Person) -> Period {
     period
 }
 
-/// The figures over a period; those of a moment ago stand for a minute while nothing happens.
+/// The figures over a period.
 pub async fn over(app: &App, period: Period) -> Result<Dora, No> {
     if period.environments.is_empty() {
         return Ok(nothing());
     }
-    let deployments = app.measures.deployments.look(app, Some(period.from_ms)).await?;
-    let minutes = |period: &Period| (period.from_ms.div_euclid(STANDS_MS), period.until_ms.div_euclid(STANDS_MS));
-    let is_same = |kept: &Kept| {
-        minutes(&kept.period) == minutes(&period)
-            && (&kept.period.application, &kept.period.environments) == (&period.application, &period.environments)
-    };
-    let mut all = app.measures.kept.lock().await;
-    let kept = all.iter().position(is_same).and_then(|at| all.remove(at));
-    let asked = app.measures.changes.look_at(app, &BTreeSet::new()).await?;
-    if let Some(kept) = kept.filter(|kept| kept.generations == (deployments.generation, asked.generation)) {
-        let figures = kept.figures.clone();
-        all.push_front(kept);
-        return Ok(figures);
+    let (deployments, changes) = (&app.measures.deployments, &app.measures.changes);
+    let ended = deployments.look(app, Some(period.from_ms)).await?;
+    if ended.from_ms > period.from_ms {
+        return read(app, &period).await;
     }
-    let inside: Vec<&Ended> = deployments.things.values().filter(|it| period.has(it)).collect();
-    let ids: BTreeSet<String> = inside.iter().filter_map(|it| it.change.as_ref()).map(ToString::to_string).collect();
-    let changes = app.measures.changes.look_at(app, &ids).await?;
-    let change = |it: &Ended| it.change.as_ref().and_then(|id| changes.things.get(id.as_str()));
+    // Whoever changes a change that a figure was made of is noticed here; none is read for the first time.
+    let generations = (ended.generation, changes.look_at(app, &BTreeSet::new()).await?.generation);
+    let mut kept = app.measures.kept.lock().await;
+    if let Some(found) = kept.iter().find(|it| it.period == period && it.generations == generations) {
+        return Ok(found.figures.clone());
+    }
+    drop(kept);
+    let inside: Vec<&Ended> = ended.things.values().filter(|it| period.has(it)).collect();
+    let asked = changes.look_at(app, &changes_of(inside.iter().copied())).await?;
+    let change = |it: &Ended| it.change.as_ref().and_then(|id| asked.things.get(id.as_str()));
     let facts: Vec<Fact> = inside.iter().map(|it| fact(it, change(it))).collect();
-    let cut = Some(deployments.from_ms).filter(|from_ms| *from_ms > period.from_ms);
-    let figures = Dora { not_counted_before_ms: cut, ..figures(&facts, &period) };
-    let generations = (deployments.generation, changes.generation);
-    all.truncate(KEPT_MAX - 1);
-    all.push_front(Kept { period, generations, figures: figures.clone() });
+    let figures = figures(&facts, &period);
+    let generations = (ended.generation, asked.generation);
+    kept = app.measures.kept.lock().await;
+    kept.retain(|it| it.period != period);
+    kept.truncate(KEPT_MAX - 1);
+    kept.push_front(Kept { period, generations, figures: figures.clone() });
     Ok(figures)
+}
+
+/// The figures over a period that begins before what is in memory, from the newest deployments in it.
+async fn read(app: &App, period: &Period) -> Result<Dora, No> {
+    let filter = Filter {
+        applications: period.application.iter().cloned().collect(),
+        environments: period.environments.clone(),
+        from_ms: Some(period.from_ms),
+        until_ms: Some(period.until_ms),
+        ..Filter::default()
+    };
+    let request = PageRequest { order: Order::NewestFirst, after: None, limit: READ_MAX };
+    let page = app.store.list::<Deployment>(&filter, &request).await?;
+    let oldest_ms = page.rows.last().filter(|_| page.next.is_some()).map(|row| row.value.index().sort_at_ms);
+    // Of the last instant that was read there may be more.
+    let from_ms = oldest_ms.map_or(period.from_ms, |at_ms| at_ms + 1);
+    let counted = Period { from_ms, ..period.clone() };
+    let ended: Vec<Ended> = page.rows.into_iter().filter_map(|row| ended(row.value)).filter(|it| counted.has(it)).collect();
+    let changes = app.store.load_many::<Change>(&changes_of(ended.iter()).into_iter().collect::<Vec<_>>()).await?;
+    let changes: HashMap<Id, Asked> = changes.into_iter().map(|it| (it.value.id.clone(), asked(&it.value))).collect();
+    let change = |it: &Ended| it.change.as_ref().and_then(|id| changes.get(id));
+    let facts: Vec<Fact> = ended.iter().map(|it| fact(it, change(it))).collect();
+    Ok(Dora { not_counted_before_ms: oldest_ms.map(|_| from_ms), ..figures(&facts, &counted) })
+}
+
+fn changes_of<'a>(ended: impl Iterator<Item = &'a Ended>) -> BTreeSet<String> {
+    ended.filter_map(|it| it.change.as_ref()).map(ToString::to_string).collect()
 }
 
 impl Period {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tidegate_domain::Millis;
 use tidegate_domain::change::{Change, State as ChangeState};
 use tidegate_domain::deployment::rollout::{Deployment, State};
-use tidegate_domain::estate::{AgentState, TargetRecord};
+use tidegate_domain::estate::AgentState;
 use tidegate_domain::gate::WaitingOn;
 use tidegate_domain::limits;
 use tidegate_store::{Filter, Order, PageRequest};
@@ -136,23 +136,14 @@ async fn waits(app: &App, readings: &mut Readings) -> Result<(), No> {
 async fn agents(app: &App, readings: &mut Readings) -> Result<(), No> {
     let now_ms = app.now_ms();
     let mut counts = BTreeMap::from([("in_touch", 0_u32), ("silent", 0), ("missing", 0)]);
-    let mut after = None;
-    loop {
-        let page = PageRequest { order: Order::ByName, after, limit: 1_000 };
-        let page = app.store.list::<TargetRecord>(&Filter::default(), &page).await?;
-        for record in page.rows.into_iter().map(|row| row.value) {
-            let heard_at_ms = app.sessions.presence(&record.target.name).map(|presence| presence.at_ms);
-            let state = match AgentState::of(&record.state, heard_at_ms, now_ms) {
-                AgentState::InTouch => "in_touch",
-                AgentState::Silent => "silent",
-                AgentState::Missing => "missing",
-            };
-            *counts.entry(state).or_default() += 1;
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
+    for target in app.counted.targets(app).await?.values() {
+        let heard_at_ms = app.sessions.presence(&target.name).map(|presence| presence.at_ms);
+        let state = match AgentState::of(&target.state, heard_at_ms, now_ms) {
+            AgentState::InTouch => "in_touch",
+            AgentState::Silent => "silent",
+            AgentState::Missing => "missing",
+        };
+        *counts.entry(state).or_default() += 1;
     }
     let counts = counts.into_iter().map(|(state, count)| (state.to_owned(), f64::from(count)));
     readings.each(("tidegate_targets", "agent"), "Targets, by how their agent is: heard of, silent, or none enrolled", counts);

@@ -34,8 +34,10 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     let mut freezes = crate::freeze::service::current(app).await?;
     freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS && list::may_see(&visit.caller.person, freeze));
     freezes.sort_by_key(|freeze| freeze.from_ms);
+    let (environments, defined) = environments(app, visit, &under_way).await?;
     Ok(Today {
-        environments: environments(app, visit, &under_way).await?,
+        environments,
+        defined,
         waiting: under_way.iter().filter_map(waiting).chain(changes.iter().map(change_waits)).collect(),
         asks: asks(visit, &under_way, &changes),
         freezes,
@@ -62,15 +64,17 @@ async fn under_way(app: &App, visit: &Visit) -> Result<Vec<DeploymentView>, No> 
     Ok(views)
 }
 
-async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) -> Result<Vec<EnvironmentNow>, No> {
+/// The controlled environments, or all if none is; and whether there is any at all, seen or not.
+async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) -> Result<(Vec<EnvironmentNow>, bool), No> {
     let request = PageRequest { order: Order::OldestFirst, after: None, limit: ENVIRONMENTS_MAX };
     let slots = app.counted.slots(app).await?;
     let found = app.store.list::<Environment>(&Filter::default(), &request).await?.rows;
-    let seen = |environment: &Environment| {
-        visit.caller.person.may(Permission::Read, About { application: None, environment: Some(&environment.name) })
+    let may = |application: Option<&Name>, environment: &Name| {
+        visit.caller.person.may(Permission::Read, About { application, environment: Some(environment) })
     };
+    let defined = !found.is_empty();
     let mut environments = Vec::new();
-    for environment in found.into_iter().map(|row| row.value).filter(|it| it.controlled && seen(it)) {
+    for environment in found.into_iter().map(|row| row.value) {
         let here: Vec<&DeploymentView> =
             under_way.iter().filter(|view| view.deployment.environment == environment.name).collect();
         let of_slots = slots.values().filter(|slot| slot.environment == environment.name);
@@ -78,10 +82,17 @@ async fn environments(app: &App, visit: &Visit, under_way: &[DeploymentView]) ->
         for view in &here {
             applications.entry(&view.deployment.application).or_default();
         }
+        // Whoever is trusted with one application sees it wherever it is.
+        applications.retain(|application, _| may(Some(*application), &environment.name));
+        if applications.is_empty() && !may(None, &environment.name) {
+            continue;
+        }
         let places = applications.into_iter().map(|(application, slot)| place(slot, &here, application.clone())).collect();
         environments.push(EnvironmentNow { environment, places });
     }
-    Ok(environments)
+    let any_controlled = environments.iter().any(|it| it.environment.controlled);
+    environments.retain(|it| it.environment.controlled || !any_controlled);
+    Ok((environments, defined))
 }
 
 fn place(slot: Option<&Slot>, here: &[&DeploymentView], application: Name) -> Place {

@@ -1,5 +1,8 @@
 //! Browsers: sign-in links, sessions, forms and what every answer says to a browser.
 
+use std::fmt::Write as _;
+
+use expect_test::expect;
 use reqwest::header::{COOKIE, HeaderMap, LOCATION, SET_COOKIE};
 use reqwest::redirect::Policy;
 use serde_json::json;
@@ -383,5 +386,49 @@ async fn pages_show_no_more_than_the_visitor_may_see() {
     let promote = format!("csrf={csrf}&application=shop&component=shop&version=1.0&environment=test");
     assert_eq!(otto.post("/environments/promote", &promote).await.status, 403);
     assert_eq!(otto.post("/targets/t-01/enrol", &format!("csrf={csrf}")).await.status, 403);
+    stage.server.running.stop().await;
+}
+
+#[tokio::test]
+async fn figures_and_agents_of_other_places_are_not_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let stage = Stage::set(folder.path()).await;
+    let server = &stage.server;
+    let places = json!({"definitions": [{"environment": {"name": "live", "tier": "production"}},
+        {"environment": {"name": "vault", "tier": "production"}}, {"target": {"name": "v-01", "environment": "vault"}}]});
+    server.admin.post("/definitions", &places).await.good();
+    let ended_at_ms = server.now_ms() - 3_600_000;
+    let done = json!({"reference": "run 1", "application": "shop", "environment": "live", "versions": {"shop": "7.0"},
+        "started_at_ms": ended_at_ms - 60_000, "ended_at_ms": ended_at_ms});
+    server.admin.post("/records", &json!({"source": "ci", "deployments": [done]})).await.good();
+    server.person("otto", json!([{"role": "operator", "scope": {"environment": "vault"}}])).await;
+    server.person("olga", json!([{"role": "operator", "scope": "all"}])).await;
+    server.person("dora", json!([{"role": "developer", "scope": {"application": "shop"}}])).await;
+    server.person("bert", json!([{"role": "developer", "scope": {"application": "books"}}])).await;
+    let mut told = String::new();
+    for person in ["olga", "otto", "dora", "bert"] {
+        let mut browser = Browser::new(server);
+        browser.sign_in_as(&server.running, person).await;
+        let (today, insights) = (browser.get("/").await.text, browser.get("/insights").await.text);
+        let counts = |page: &str, what: &str| page.contains(what);
+        writeln!(
+            told,
+            "{person}: one production deployment {}, agents of three targets {}, of one {}, insights made of it {}; test {}, vault {}",
+            counts(&today, ">1 production deployment<"),
+            counts(&today, " of 3 targets in touch"),
+            counts(&today, " of 1 targets in touch"),
+            counts(&insights, "Counted from 1 deployment"),
+            counts(&today, ">test<"),
+            counts(&today, ">vault<"),
+        )
+        .expect("text");
+    }
+    expect![[r#"
+        olga: one production deployment true, agents of three targets true, of one false, insights made of it true; test true, vault true
+        otto: one production deployment false, agents of three targets false, of one true, insights made of it false; test false, vault true
+        dora: one production deployment false, agents of three targets true, of one false, insights made of it false; test true, vault false
+        bert: one production deployment false, agents of three targets false, of one false, insights made of it false; test false, vault false
+    "#]]
+    .assert_eq(&told);
     stage.server.running.stop().await;
 }

@@ -267,7 +267,7 @@ fn spread_table(spread: &Spread) -> Markup {
 fn left_out(dora: &Dora, clock: &Clock) -> Markup {
     html! {
         @if let Some(from_ms) = dora.not_counted_before_ms {
-            p.small.muted { "Nothing before " (clock.at(from_ms)) " is counted: there is more than can be at once. Choose a shorter period." }
+            p.small.muted { "Nothing before " (clock.at(from_ms)) " is counted: it is too much at once. Choose a shorter period." }
         }
         @if dora.left_out_approximate > 0 {
             p.small.muted { (counted(dora.left_out_approximate, "recorded deployment")) " left out: nobody knows exactly when." }

@@ -24,6 +24,8 @@ use crate::web::time::Clock;
 pub struct Today {
     /// The environments in their order, controlled ones and others; the page puts the controlled ones first.
     pub environments: Vec<EnvironmentNow>,
+    /// Whether there is any environment, seen or not.
+    pub defined: bool,
     /// What does not move, and on whom it waits; longest first.
     pub waiting: Vec<Waiting>,
     /// What the person who looks can do now.
@@ -127,7 +129,10 @@ pub fn today(chrome: &Chrome, view: &Today) -> Markup {
     let clock = chrome.clock();
     let main = html! {
         div.title { h1 { "Today" } p.muted { (clock.day(chrome.now_ms)) } }
-        @if view.environments.is_empty() { (first_steps()) } @else {
+        @if !view.defined { (first_steps()) } @else if view.environments.is_empty() {
+            p.lead { "There is no environment that you may see." }
+            p.muted { "An administrator can give you a role in one: " code { "tidegate apply" } " with a person's grants." }
+        } @else {
             (live("asks", &asks(&view.asks, &clock)))
             (live("environments", &environments(&view.environments, &clock)))
             div.columns {
@@ -138,7 +143,7 @@ pub fn today(chrome: &Chrome, view: &Today) -> Markup {
                     (live("agents", &section("Agents", &agents(&view.agents, &clock))))
                 }
             }
-            (live("dora", &dora(&view.dora, view.dora_days)))
+            (live("dora", &dora(&view.dora, view.dora_days, &clock)))
         }
     };
     page(chrome, Section::Today, "Today", &main)
@@ -335,7 +340,7 @@ fn names(names: &[Name]) -> String {
     names.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn dora(dora: &Dora, days: u32) -> Markup {
+fn dora(dora: &Dora, days: u32, clock: &Clock) -> Markup {
     let figures = named_figures(dora);
     let list = html! {
         dl.figures {
@@ -345,6 +350,11 @@ fn dora(dora: &Dora, days: u32) -> Markup {
         }
     };
     let counted = counted(dora.deployments, "production deployment");
-    let beside = html! { span.muted.small { "last " (days) " days · " a href="/insights" { (counted) } } };
+    let beside = html! {
+        span.muted.small {
+            @match dora.not_counted_before_ms { Some(from_ms) => { "since " (clock.at(from_ms)) }, None => { "last " (days) " days" } }
+            " · " a href="/insights" { (counted) }
+        }
+    };
     section_with("Delivery", &beside, &list)
 }
