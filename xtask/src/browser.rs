@@ -16,8 +16,8 @@ use crate::tree;
 const DEMO: [&str; 4] = ["demo", "--once", "--keep", "--by-hand"];
 /// The oldest Node that playwright-core runs on.
 const NODE_MIN: u32 = 20;
-/// What an address on loopback begins with, and how many seconds the demo may take until it prints where to sign in.
-pub const START: (&str, u32) = ("http://127.0.0.1:", 60);
+/// What the one-time link contains, and how many seconds a server may take until it prints where to sign in.
+pub const LINK: (&str, u32) = ("/login?token=", 60);
 
 /// The demo's people, each of whom takes a walk.
 const PEOPLE: [&str; 5] = ["dana", "rosa", "grace", "olaf", "vera"];
@@ -32,7 +32,7 @@ pub fn run(program: &Path) -> anyhow::Result<()> {
     command.args(DEMO).arg("--data").arg(data.path()).stdout(Stdio::piped());
     let mut server = Server::start(&mut command, Signal::INT)?;
     let words = Words::of(Box::new(server.child().stdout.take().context("its words are piped")?));
-    let login = words.address(START)?;
+    let login = words.link()?;
     let base = base_of(&login).with_context(|| format!("{login} is no address"))?;
     run_to_end(
         Command::new("node")
@@ -136,15 +136,15 @@ impl Words {
         bail!("the server did not say “{text}” within {seconds} s")
     }
 
-    /// The first address that begins as said: the one-time link.
-    pub fn address(&self, start: (&str, u32)) -> anyhow::Result<String> {
-        let line = self.line(start)?;
-        Ok(address_in(&line, start.0).context("the line has the address")?.to_owned())
+    /// The first one-time link.
+    pub fn link(&self) -> anyhow::Result<String> {
+        let line = self.line(LINK)?;
+        Ok(link_in(&line).context("the line has the link")?.to_owned())
     }
 }
 
-fn address_in<'a>(line: &'a str, start: &str) -> Option<&'a str> {
-    line[line.find(start)?..].split_whitespace().next()
+fn link_in(line: &str) -> Option<&str> {
+    line.split_whitespace().find(|word| word.starts_with("http") && word.contains(LINK.0))
 }
 
 /// The scheme and host of an address.
@@ -156,12 +156,12 @@ pub fn base_of(address: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_address_is_read_off_a_line_for_people() {
-        let line = "Open http://127.0.0.1:8080/link/abc once";
-        let address = super::address_in(line, super::START.0).expect("there is one");
-        assert_eq!(address, "http://127.0.0.1:8080/link/abc");
-        assert_eq!(super::base_of(address), Some("http://127.0.0.1:8080"));
+    fn the_link_is_read_off_a_line_for_people() {
+        let said = "Open http://127.0.0.1:8080/login?token=abc once";
+        let link = super::link_in(said).expect("there is one");
+        assert_eq!(link, "http://127.0.0.1:8080/login?token=abc");
+        assert_eq!(super::base_of(link), Some("http://127.0.0.1:8080"));
         assert_eq!(super::base_of("http://127.0.0.1:8080"), Some("http://127.0.0.1:8080"));
-        assert_eq!(super::address_in("listening", super::START.0), None);
+        assert_eq!(super::link_in("listening on http://127.0.0.1:8080"), None);
     }
 }

@@ -44,7 +44,7 @@ fn empty(program: &Path, pictures: &Path) -> anyhow::Result<()> {
     command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).stderr(Stdio::piped());
     let mut server = Server::start(&mut command, Signal::TERM)?;
     let words = browser::Words::of(Box::new(server.child().stderr.take().context("its words are piped")?));
-    let login = words.address(browser::START)?;
+    let login = words.link()?;
     look(&login, pictures, &[])
 }
 
@@ -54,7 +54,7 @@ fn full(program: &Path, pictures: &Path) -> anyhow::Result<()> {
     command.args(["demo", "--once", "--keep", "--data"]).arg(data.path()).stdout(Stdio::piped());
     let mut server = Server::start(&mut command, Signal::INT)?;
     let words = browser::Words::of(Box::new(server.child().stdout.take().context("its words are piped")?));
-    let login = words.address(browser::START)?;
+    let login = words.link()?;
     words.line(STORY_OVER)?;
     let base = browser::base_of(&login).with_context(|| format!("{login} is no address"))?;
     if let Some(folder) = series::folder() {

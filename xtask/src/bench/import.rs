@@ -22,8 +22,8 @@ pub fn run() -> anyhow::Result<Vec<Row>> {
     command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).stderr(Stdio::piped());
     let mut server = Server::start(&mut command, Signal::TERM)?;
     let words = Words::of(Box::new(server.child().stderr.take().context("its words are piped")?));
-    let address = words.address(browser::START)?;
-    let base = browser::base_of(&address).with_context(|| format!("{address} is no address"))?;
+    let link = words.link()?;
+    let base = browser::base_of(&link).with_context(|| format!("{link} is no address"))?;
     let loaded = series::load(&folder, &program, (data.path(), base))?;
     let row = |it: &series::Loaded| {
         let name = format!("s to load series {} ({} records)", it.name, it.records);

@@ -234,7 +234,7 @@ pub fn freezes_empty() -> FreezesPage {
 
 fn place(application: &str, runs: Option<(&str, i64)>) -> Place {
     let runs = runs.map(|(version, ago)| Runs { version: version.into(), since_ms: NOW - ago, deployment: id("DEP-01k8a1") });
-    Place { application: name(application), runs, now: None, next: None }
+    Place { application: name(application), runs, now: None, next: None, recorded: 0 }
 }
 
 pub fn today() -> Today {

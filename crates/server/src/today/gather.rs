@@ -105,7 +105,8 @@ fn place(slot: Option<&Slot>, here: &[&DeploymentView], application: Name) -> Pl
     let mine = |view: &&&DeploymentView| view.deployment.application == application;
     let now = here.iter().filter(mine).find(|view| view.deployment.state.holds_slot()).map(|view| (*view).clone());
     let next = here.iter().filter(mine).find(|view| !view.deployment.state.holds_slot()).map(|view| (*view).clone());
-    Place { application, runs, now, next }
+    let recorded = slot.map_or(0, |slot| slot.recorded.len() as u64);
+    Place { application, runs, now, next, recorded }
 }
 
 fn versions(slot: &Slot) -> String {

@@ -584,10 +584,10 @@ impl Deployment {
         gates.iter().enumerate().map(|(index, gate)| (gate_key(self.wave, side, index), gate)).collect()
     }
 
-    /// The versions in one line: `1.1`, or `api 1.1, web 2.0` where there are several components.
+    /// The versions in one line: `1.1` of a component called like its application, else `api 1.1, web 2.0`.
     pub fn version_line(&self) -> String {
         match self.versions.iter().collect::<Vec<_>>().as_slice() {
-            [(_, version)] => version.to_string(),
+            [(name, version)] if **name == self.application => version.to_string(),
             several => several.iter().map(|(name, version)| format!("{name} {version}")).collect::<Vec<_>>().join(", "),
         }
     }

@@ -76,7 +76,10 @@ fn row(view: &DeploymentView, clock: &Clock) -> Markup {
                     }
                 }
             }
-            td data-head="Targets" { (bar(&it.counts)) span.small.muted.block { (words(&it.counts)) } }
+            td data-head="Targets" {
+                @if let Some(recorded) = &it.recorded { span.muted { "recorded from " (recorded.source) } }
+                @else { (bar(&it.counts)) span.small.muted.block { (words(&it.counts)) } }
+            }
             td data-head="Asked by" { (who(&it.requested_by)) }
             td data-head="Began" { @match it.started_at_ms { Some(at_ms) => (clock.at(at_ms)), None => span.muted { "not begun" } } }
             td.number data-head="Took" { @if let Some((from, to)) = it.started_at_ms.zip(it.ended_at_ms) { (took(to - from)) } @else { (none()) } }

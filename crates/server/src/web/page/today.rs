@@ -62,6 +62,8 @@ pub struct Place {
     pub now: Option<DeploymentView>,
     /// The next one that is planned or waits to start.
     pub next: Option<DeploymentView>,
+    /// Components of which something was recorded here.
+    pub recorded: u64,
 }
 
 /// What runs.
@@ -222,6 +224,9 @@ fn runs(place: &Place, clock: &Clock) -> Markup {
     html! {
         @match &place.runs {
             Some(runs) => { a.version href={ "/deployments/" (runs.deployment) } { (runs.version) } " " span.muted { (clock.since(runs.since_ms)) } }
+            None if place.recorded > 0 => {
+                a href={ "/environments?application=" (place.application) } { (counted(place.recorded, "component")) } span.muted { " recorded" }
+            }
             None => span.muted { "nothing verified" }
         }
     }
