@@ -10,6 +10,8 @@ use rustix::process::Signal;
 use crate::process::{Server, run as run_to_end};
 use crate::{browser, series, steps, tree};
 
+/// What the navigation does not name.
+const OTHER_PAGES: [&str; 3] = ["/people", "/settings", "/docs/api"];
 /// What is worth a picture and no page leads to by a first link.
 const FULL_PAGES: [&str; 7] = [
     "/calendar?view=quarter&at=2019-02-01",
@@ -67,7 +69,7 @@ fn look(login: &str, pictures: &Path, pages: &[&str]) -> anyhow::Result<()> {
     let base = browser::base_of(login).with_context(|| format!("{login} is no address"))?;
     let mut node = Command::new("node");
     node.arg("run.mjs").current_dir(browser::folder()).env("BASE_URL", base).env("LOGIN_URL", login);
-    run_to_end(node.env("SCREENSHOTS", pictures).env("PAGES", pages.join(" ")))
+    run_to_end(node.env("SCREENSHOTS", pictures).env("PAGES", [&OTHER_PAGES, pages].concat().join(" ")))
 }
 
 /// A page with all pictures, the looks of a page beside each other.

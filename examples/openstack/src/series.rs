@@ -2,7 +2,8 @@
 //!
 //! The series is a release train: its deliverables are components, its version entries deployments that were carried out by the
 //! organisation's own gate, its release requests changes, its schedule phases and milestones, and the deadlines for libraries
-//! freezes. Release candidates and betas go to an environment before the one in which the series is published.
+//! freezes. Release candidates and betas go to an environment before the one in which the series is published, and the marks of what has
+//! ended to one after it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,9 +92,18 @@ pub fn is_candidate(version: &str) -> bool {
     tail.len() < version.len() && (tail.ends_with("rc") || tail.ends_with('b'))
 }
 
-/// A version that only says that a branch has ended or changed hands, such as `stein-eol`.
+/// Where it stands what of it has ended or changed hands.
+///
+/// # Errors
+///
+/// As [`published`].
+pub fn ended(series: &str) -> anyhow::Result<Name> {
+    name(&format!("{series}-ended"))
+}
+
+/// A version that only says that a branch has ended or changed hands, such as `stein-eol` or `2024.1-eom`.
 pub fn is_mark(version: &str) -> bool {
-    version.starts_with(|letter: char| !letter.is_ascii_digit())
+    version.rsplit_once('-').is_some_and(|(_, tail)| ["eol", "em", "eom", "last"].contains(&tail))
 }
 
 /// Makes the requests; `position` is where its environments stand among others.
@@ -152,6 +162,7 @@ fn definitions(series: &Series, position: u32) -> anyhow::Result<Vec<Definition>
         Definition::Application(application),
         Definition::Environment(environment(candidates(&series.name)?, Tier::Staging, position)),
         Definition::Environment(environment(published(&series.name)?, Tier::Production, position + 1)),
+        Definition::Environment(environment(ended(&series.name)?, Tier::Test, position + 2)),
     ];
     for deliverable in series.deliverables.keys() {
         all.push(Definition::Component(component(deliverable)?));
@@ -329,7 +340,11 @@ fn change(series: &Series, request: &Request) -> anyhow::Result<ChangeRecord> {
 }
 
 fn environment(series: &Series, version: &str) -> anyhow::Result<Name> {
-    if is_candidate(version) { candidates(&series.name) } else { published(&series.name) }
+    match version {
+        it if is_candidate(it) => candidates(&series.name),
+        it if is_mark(it) => ended(&series.name),
+        _ => published(&series.name),
+    }
 }
 
 /// Every version that was ever added, and those that stand in the files though no request added them.

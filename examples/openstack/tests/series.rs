@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tidegate_example_openstack::data::Series;
 use tidegate_example_openstack::load::Server;
-use tidegate_example_openstack::series::{self, is_candidate};
+use tidegate_example_openstack::series::{self, is_candidate, is_mark};
 use tidegate_testkit::{Api, TestServer};
 
 const DAY_MS: i64 = 86_400_000;
@@ -54,6 +54,7 @@ struct Told {
     series: Series,
     published: String,
     candidates: String,
+    ended: String,
     _data: tempfile::TempDir,
 }
 
@@ -86,13 +87,14 @@ async fn told(folder: &std::path::Path, name: &str) -> Told {
         series: read,
         published: name.to_owned(),
         candidates: format!("{name}-candidates"),
+        ended: format!("{name}-ended"),
         _data: data,
     }
 }
 
 impl Told {
     async fn dora(&self) -> Value {
-        let environments = format!("{},{}", self.published, self.candidates);
+        let environments = format!("{},{},{}", self.published, self.candidates, self.ended);
         self.server.admin.get(&format!("/measure/dora?from_ms=1500000000000&environment={environments}")).await.good()
     }
 
@@ -127,9 +129,14 @@ impl Told {
         let expected = deliverables["without_any_version"].as_array().expect("a list");
         assert_eq!(without.len(), expected.len(), "deliverables without a version");
         for deployment in &deployments {
-            let candidate =
-                deployment["versions"].as_object().expect("versions").values().all(|it| is_candidate(it.as_str().unwrap_or("")));
-            let place = if candidate { &self.candidates } else { &self.published };
+            let are = |what: fn(&str) -> bool| {
+                deployment["versions"].as_object().expect("versions").values().all(|it| what(it.as_str().unwrap_or("")))
+            };
+            let place = match (are(is_candidate), are(is_mark)) {
+                (true, _) => &self.candidates,
+                (_, true) => &self.ended,
+                _ => &self.published,
+            };
             assert_eq!(deployment["environment"], place.as_str(), "{deployment}");
         }
     }
