@@ -123,11 +123,11 @@ fn weeks(view: &Insights, clock: &Clock) -> Markup {
         div.charts-wide {
             figure {
                 figcaption { strong { "Deployments" } " " span.muted.small { "begun in each week; those that failed or were taken back are crossed" } }
-                (bars(view, &scale, clock))
+                div.scroll tabindex="0" role="region" aria-label="Deployments" { (bars(view, &scale, clock)) }
             }
             figure {
                 figcaption { strong { "Change lead time" } " " span.muted.small { "median of the changes that came into effect in each week" } }
-                (leads(weeks, &scale, clock))
+                div.scroll tabindex="0" role="region" aria-label="Change lead time" { (leads(weeks, &scale, clock)) }
             }
         }
         details.numbers { summary { "The numbers" } (numbers(weeks, clock)) }
