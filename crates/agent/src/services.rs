@@ -8,7 +8,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -73,6 +73,8 @@ pub struct Services {
 struct Unit {
     watcher: tokio::sync::Mutex<Option<AbortHandle>>,
     restarts: AtomicU64,
+    /// It has ended by itself and is not started again yet.
+    is_down: AtomicBool,
     version: Mutex<Option<Version>>,
 }
 
@@ -92,6 +94,7 @@ impl Services {
         let serial = read(place).map_err(fault)?.map_or(0, |kept| kept.serial);
         let mut kept = Kept { up: true, serial, service, process: None };
         unit.set_version(Some(kept.service.version.clone()));
+        unit.is_down.store(false, Ordering::SeqCst);
         let process = match self.launch(place, &mut kept).await {
             Ok(process) => process,
             Err(error) => {
@@ -161,6 +164,11 @@ impl Services {
         self.unit(name).restarts.load(Ordering::SeqCst)
     }
 
+    /// Whether the program has ended by itself and is not started again yet: then whoever answers in its place is another one.
+    pub fn is_down(&self, name: &Name) -> bool {
+        self.unit(name).is_down.load(Ordering::SeqCst)
+    }
+
     fn unit(&self, name: &Name) -> Arc<Unit> {
         self.units.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone()
     }
@@ -178,6 +186,7 @@ impl Services {
             if let Some(process) = process.take() {
                 let began = Instant::now();
                 watch_log_until(place, process.ended()).await;
+                unit.is_down.store(true, Ordering::SeqCst);
                 if began.elapsed() >= STEADY {
                     wait = Duration::ZERO;
                 }
@@ -188,7 +197,10 @@ impl Services {
             let _held = unit.watcher.lock().await;
             unit.restarts.fetch_add(1, Ordering::SeqCst);
             process = match self.again(place).await {
-                Ok(process) => Some(process),
+                Ok(process) => {
+                    unit.is_down.store(false, Ordering::SeqCst);
+                    Some(process)
+                }
                 Err(error) => {
                     wait = (wait * 2).clamp(RESTART_FIRST, RESTART_LONGEST);
                     tracing::warn!(component = %name, "{name} cannot be started: {error}");

@@ -226,7 +226,17 @@ impl Refusal {
         Refusal::new(
             Code::NotFound,
             format!("there is no {what} {name}"),
-            format!("check the name, or list what there is with the {what} list"),
+            match what {
+                "application" | "component" | "environment" => {
+                    format!("check the name; `tidegate list {what}s` names what there is")
+                }
+                "strategy" => "check the name; `tidegate list strategies` names what there is".into(),
+                "person" => "check the name; `tidegate list people` names who there is".into(),
+                "release" | "change" | "deployment" | "freeze" | "artifact" | "target" => {
+                    format!("check the name; `tidegate {what} list` names what there is")
+                }
+                _ => "check the name".into(),
+            },
         )
     }
 

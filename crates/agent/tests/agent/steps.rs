@@ -6,7 +6,7 @@ use tidegate_domain::deployment::order::{Order, Outcome, Report, StepState};
 use tidegate_domain::estate::{Action, Class, HealthProbe, Step};
 use tidegate_domain::limits;
 
-use crate::world::{World, claimed, health, is_alive, script, step, switch, unpack, wait_until};
+use crate::world::{World, claimed, health, is_alive, process, script, step, switch, unpack, wait_until};
 
 async fn one(world: &World, text: &str, change: impl FnOnce(&mut Step)) -> Report {
     let mut only = script("step", Class::Once);
@@ -224,6 +224,21 @@ async fn health_must_hold_without_a_gap_before_its_deadline() {
     assert_eq!(report.detail.as_deref(), Some(sentence));
     let attested = report.attested.values().next().expect("an installation");
     assert_eq!((attested.version.as_str(), attested.complete), ("1.1", false));
+}
+
+#[tokio::test]
+async fn what_answers_in_place_of_a_program_that_ended_is_not_its_health() {
+    let world = World::running().await;
+    // It cannot stay up, and is started again after ever longer rests; the probe is answered all the time.
+    let scripts = [("serve", "sleep 0.4; echo 'the port is taken' >&2; exit 1"), ("well", "exit 0")];
+    let mut installation = world.scripts("1.0", &scripts, vec![unpack(), switch(), process(&[])]);
+    let mut asked = health(HealthProbe::Command { run: "bin/well".into(), args: Vec::new() });
+    (asked.min_healthy_seconds, asked.healthy_deadline_seconds) = (2, 7);
+    installation.health = Some(asked);
+    let report = world.server.carry_out(world.order(1, 1, vec![installation])).await;
+    assert_eq!(report.outcome, Outcome::TimedOut, "{report:#?}");
+    let detail = report.detail.expect("a sentence");
+    assert!(detail.starts_with("health of ledger: was not well for 2 s without a gap within 7 s"), "{detail}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use jiff::tz::TimeZone;
 use tidegate_api::view::{AuditVerified, EventView, Page};
 use tidegate_domain::measure::dora::Dora;
 
+use super::plan::count;
 use super::time;
 use crate::output::table;
 
@@ -49,10 +50,14 @@ pub fn dora(dora: &Dora) -> String {
         let of = |value: f64| time::lasting((value * 1_000.0) as i64);
         let it = &spread.linear;
         let (p75, p90, p95) = (of(it.p75), of(it.p90), of(it.p95));
-        format!("\nlead times of {} changes: 75 % within {p75}, 90 % within {p90}, 95 % within {p95}", spread.count)
+        format!(
+            "\nlead times, {}: 75 % within {p75}, 90 % within {p90}, 95 % within {p95}",
+            count(spread.count as usize, "change")
+        )
     });
     let cut = dora.not_counted_before_ms.map_or_else(String::new, |at_ms| {
         format!("\nnothing before {} is counted: ask for a shorter period", time::instant(at_ms, &TimeZone::UTC))
     });
-    format!("{}\ncounted from {} production deployments{spread}{cut}", table(["figure", "value"], rows), dora.deployments)
+    let counted = count(dora.deployments as usize, "deployment");
+    format!("{}\ncounted from {counted}{spread}{cut}", table(["figure", "value"], rows))
 }

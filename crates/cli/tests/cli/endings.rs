@@ -82,7 +82,7 @@ async fn a_refusal_of_the_server_ends_with_4() {
     expect![[r#"
 
         --- stderr
-        error: there is no deployment DEP-none; check the name, or list what there is with the deployment list [not_found]
+        error: there is no deployment DEP-none; check the name; `tidegate deployment list` names what there is [not_found]
         --- exit 4"#]]
     .assert_eq(&plain(&said.all()));
     let said = world.run(&["deployment", "show", "DEP-none", "--output", "json"]).await;

@@ -107,7 +107,8 @@ fn at_the_end() -> Vec<Event> {
         Event::Succeeded { empty: true },
         Event::Succeeded { empty: false },
         Event::Failed { reason: "1 target failed".into() },
-        Event::Cancelled { by: by() },
+        Event::Cancelled { by: by(), reason: String::new() },
+        Event::Cancelled { by: by(), reason: "not needed".into() },
     ]
 }
 
@@ -145,6 +146,7 @@ fn events_of_a_deployment() {
         succeeded: succeeded
         failed: failed: 1 target failed
         cancelled: cancelled by bob
+        cancelled: cancelled by bob: not needed
     "#]]
     .assert_eq(&all.iter().map(|event| line(Noun::Deployment, event)).collect::<String>());
 }

@@ -305,7 +305,7 @@ fn a_stop_before_the_start_cancels() {
             0  ada asked to start it
             0  not admitted: no change
             0  … not admitted: no change
-            5  cancelled by bob
+            5  cancelled by bob: not today
             6  refused, state_forbids: DEP-1 was cancelled and cannot be resumed; only a paused deployment can be
             7  refused, state_forbids: DEP-1 was cancelled and cannot be stopped; it is over already; fall back if that is what you want
         = cancelled"#]]);

@@ -96,6 +96,12 @@ fn check(
                 format!("{} {} is there already, with digest {}", asked.component, asked.version, known.value.digest.short());
             Err(Refusal::new(Code::AlreadyExists, what, "a version never changes its bytes; use a new version").at("version"))
         }
+        // To say "good" would let somebody believe that it is signed now.
+        Some(known) if signature.is_some() && known.value.signature.is_none() => {
+            let what = format!("{} {} is there already, and not signed", asked.component, asked.version);
+            Err(Refusal::new(Code::AlreadyExists, what, "what is there never changes; upload it as a new version, signed")
+                .at("version"))
+        }
         _ => Ok(()),
     }
 }

@@ -1,11 +1,12 @@
 //! Gathers what the home page shows, as far as the visitor may see it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_api::request::ListQuery;
 use tidegate_api::view::DeploymentView;
 use tidegate_domain::access::{About, Permission, Scope};
 use tidegate_domain::change::{Change, State as ChangeState};
+use tidegate_domain::deployment::plan::Purpose;
 use tidegate_domain::deployment::rollout::{Deployment, State};
 use tidegate_domain::estate::{AgentState, Environment, Slot};
 use tidegate_domain::gate::WaitingOn;
@@ -24,6 +25,8 @@ use crate::web::page::today::{Agents, Ask, EnvironmentNow, Place, Runs, Today, W
 const NEAR_MS: Millis = 14 * 86_400_000;
 /// Environments that are shown.
 const ENVIRONMENTS_MAX: u32 = 1_000;
+/// How long what ended badly is shown, unless something is verified in its place.
+const FAILED_MS: Millis = 14 * 86_400_000;
 /// Names of silent targets that are shown.
 const NAMED_MAX: usize = 8;
 
@@ -35,11 +38,19 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS && list::may_see(&visit.caller.person, freeze));
     freezes.sort_by_key(|freeze| freeze.from_ms);
     let (environments, defined) = environments(app, visit, &under_way).await?;
+    let failed = failed(app, visit).await?;
+    let mut asks = asks(visit, &under_way, &changes);
+    asks.extend(failed.iter().filter(|it| may_deploy(visit, it)).map(mend));
     Ok(Today {
         environments,
         defined,
-        waiting: under_way.iter().filter_map(waiting).chain(changes.iter().map(change_waits)).collect(),
-        asks: asks(visit, &under_way, &changes),
+        waiting: failed
+            .iter()
+            .map(stays)
+            .chain(under_way.iter().filter_map(waiting))
+            .chain(changes.iter().map(change_waits))
+            .collect(),
+        asks,
         freezes,
         support: of_state::<Release>(app, visit, ReleaseState::EarlyLifeSupport.as_str()).await?,
         agents: agents(app, visit).await?,
@@ -139,6 +150,50 @@ fn waiting(view: &DeploymentView) -> Option<Waiting> {
         since_ms: Some(held.since_ms),
         until_ms: held.until_ms,
     })
+}
+
+/// What ended badly lately, with nothing verified in its place since: the last one of each place.
+async fn failed(app: &App, visit: &Visit) -> Result<Vec<Deployment>, No> {
+    let since_ms = app.now_ms() - FAILED_MS;
+    let slots = app.counted.slots(app).await?;
+    let mut places = BTreeSet::new();
+    let mut failed = of_state::<Deployment>(app, visit, "failed,fallback_failed").await?;
+    failed.retain(|it| {
+        let ended_ms = it.ended_at_ms.unwrap_or(it.created_at_ms);
+        let slot = slots.get(&Slot::id(&it.environment, &it.application));
+        let verified_ms = slot.and_then(|slot| slot.newest().map(|(_, verified)| verified.at_ms).max());
+        it.purpose == Purpose::Forward
+            && it.recorded.is_none()
+            && ended_ms >= since_ms
+            && verified_ms.is_none_or(|at_ms| at_ms < ended_ms)
+            && places.insert((it.environment.clone(), it.application.clone()))
+    });
+    Ok(failed)
+}
+
+fn stays(deployment: &Deployment) -> Waiting {
+    Waiting {
+        what: what(deployment),
+        href: format!("/deployments/{}", deployment.id),
+        sentence: view::sentence(deployment),
+        whom: "an operator: nothing was verified there since".into(),
+        since_ms: deployment.ended_at_ms,
+        until_ms: None,
+    }
+}
+
+fn mend(deployment: &Deployment) -> Ask {
+    Ask {
+        verb: "Mend".into(),
+        what: format!("{} {}", what(deployment), deployment.state.as_str().replace('_', " ")),
+        href: format!("/deployments/{}", deployment.id),
+        since_ms: deployment.ended_at_ms.unwrap_or(deployment.created_at_ms),
+    }
+}
+
+fn may_deploy(visit: &Visit, it: &Deployment) -> bool {
+    let about = About { application: Some(&it.application), environment: Some(&it.environment) };
+    visit.caller.person.may(Permission::Deploy, about)
 }
 
 fn change_waits(change: &Change) -> Waiting {

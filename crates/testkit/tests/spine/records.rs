@@ -117,9 +117,9 @@ async fn a_batch_is_recorded_whole_or_not_at_all() {
         ended before it began: 400 out_of_range: ended_at_ms is before what comes before it at deployments[1].ended_at_ms; give the instants in their order
         good, and yet failed: 400 malformed: it names an instant of failure, and did not fail at deployments[1].failed_at_ms; leave failed_at_ms out, or say how it failed
         no versions: 400 out_of_range: it has 0 component versions at deployments[1].versions; give it 1 to 500
-        an unknown component: 404 not_found: there is no component shoop; check the name, or list what there is with the component list
+        an unknown component: 404 not_found: there is no component shoop; check the name; `tidegate list components` names what there is
         a component of another application: 400 malformed: component bill belongs to billing at versions; name components of shop
-        an unknown environment: 404 not_found: there is no environment producton; check the name, or list what there is with the environment list
+        an unknown environment: 404 not_found: there is no environment producton; check the name; `tidegate list environments` names what there is
         an unknown change: 404 not_found: no change "c9" of this application and source is recorded at deployments[1].change; record the change before it, or in the same batch
         an unknown release: 404 not_found: no release "r9" of this application and source is recorded at deployments[1].release; record the release before it, or in the same batch
         no reference: 400 malformed: " " is not a reference at deployments[1].reference; use 1 to 200 plain characters

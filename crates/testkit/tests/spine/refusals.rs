@@ -155,11 +155,11 @@ async fn bad_parts_of_a_path_and_bad_queries_are_problems() {
         /changes/a%00b → 400 name_invalid: "a·b" is not an id at id; use the id as the server printed it, such as DEP-01k8…
         /changes/.. → 404 not_found: there is no such page; begin at the first page
         /changes/x → 400 name_invalid: "x" is not an id at id; use the id as the server printed it, such as DEP-01k8…
-        /changes/CHG-none → 404 not_found: there is no change CHG-none; check the name, or list what there is with the change list
+        /changes/CHG-none → 404 not_found: there is no change CHG-none; check the name; `tidegate change list` names what there is
         /changes/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa → 400 name_invalid: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa…" is not an id at id; use the id as the server printed it, such as DEP-01k8…
         /plans/sha256:1 → 400 digest_invalid: "sha256:1" is not a digest at digest; use sha256: followed by 64 lower-case hexadecimal digits
-        /attempts/x/log → 404 not_found: there is no attempt x; check the name, or list what there is with the attempt list
-        /attempts/DEP-none:t-01:1/log → 404 not_found: there is no deployment DEP-none; check the name, or list what there is with the deployment list
+        /attempts/x/log → 404 not_found: there is no attempt x; check the name
+        /attempts/DEP-none:t-01:1/log → 404 not_found: there is no deployment DEP-none; check the name; `tidegate deployment list` names what there is
         /attempts/DEP-1:t:1/log?after=-1 → 400 malformed: after: invalid digit found in string at query; see /api/openapi.json for what this address takes
         /targets/T → 400 name_invalid: "T" is not a name at name; use 1 to 63 lower-case letters, digits, '-' or '.', starting and ending with a letter or digit
         /changes?limit=0 → 400 out_of_range: limit is 0 at limit; use 1 to 200

@@ -175,7 +175,7 @@ async fn an_upload_is_what_it_says_or_nothing() {
         422 signature_invalid: the signature does not verify at signature; sign component, version and digest with the release key: tidegate artifact upload --key FILE
         400 malformed: signature and signature_key belong together at signature; give both or none
         409 already_exists: shop 1.0 is there already, with digest 46f113687b6e at version; a version never changes its bytes; use a new version
-        404 not_found: there is no component none; check the name, or list what there is with the component list
+        404 not_found: there is no component none; check the name; `tidegate list components` names what there is
         400 malformed: component: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…" is not a name; use 1 to 63 lower-case letters, digits, '-' or '.', starting and ending with a letter or digit at query; see /api/openapi.json for what this address takes
         400 malformed: version: "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…" is not a version; use 1 to 64 letters, digits, '.', '-', '_' or '+', starting with a letter or digit at query; see /api/openapi.json for what this address takes
         400 malformed: version: ".." is not a version; use 1 to 64 letters, digits, '.', '-', '_' or '+', starting with a letter or digit at query; see /api/openapi.json for what this address takes
@@ -302,7 +302,7 @@ async fn what_is_written_badly_is_refused_with_its_place() {
         /tokens → 413 too_large: label is too long at label; use at most 4000 characters
         /tokens → 400 out_of_range: valid_seconds is 59 at valid_seconds; use 60 to 34560000
         /tokens → 400 out_of_range: -1 is out of range at valid_seconds; use 0 to 4294967295
-        /tokens → 404 not_found: there is no person nobody; check the name, or list what there is with the person list
+        /tokens → 404 not_found: there is no person nobody; check the name; `tidegate list people` names who there is
     "#]].assert_eq(&told);
     assert_eq!(server.admin.events().await, before);
     server.running.stop().await;

@@ -391,6 +391,7 @@ impl Deployment {
         match (then, &self.fallback_plan, irreversible) {
             (Then::Cancel, _, _) => Next::Do(vec![Event::Cancelled {
                 by: self.failure.as_ref().and_then(|failure| failure.by.clone()).unwrap_or_default(),
+                reason: String::new(),
             }]),
             (Then::Fail, _, _) | (_, None, _) => Next::Do(vec![Event::Failed { reason: reason.to_owned() }]),
             (Then::FallBack | Then::FallBackAnyway, Some(_), _) if untouched || self.fallback.is_some() => {

@@ -66,7 +66,7 @@ impl Deployment {
             Event::FallbackFailed { reason } => self.end(State::FallbackFailed, Some(reason), at_ms),
             Event::Succeeded { .. } => self.end(State::Succeeded, None, at_ms),
             Event::Failed { reason } => self.end(State::Failed, Some(reason), at_ms),
-            Event::Cancelled { by } => self.end(State::Cancelled, Some(&format!("cancelled by {by}")), at_ms),
+            Event::Cancelled { by, reason } => self.end(State::Cancelled, Some(&super::event::cancelled(by, reason)), at_ms),
         }
     }
 

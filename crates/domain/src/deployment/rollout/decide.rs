@@ -164,7 +164,7 @@ impl Deployment {
             return Err(self.forbids("be stopped", "it is over already; fall back if that is what you want"));
         }
         if matches!(self.state, State::Planned) || self.state.is_waiting_to_start() {
-            return Ok(vec![Event::Cancelled { by: by.to_owned() }]);
+            return Ok(vec![Event::Cancelled { by: by.to_owned(), reason: reason.to_owned() }]);
         }
         let then = if then == Then::FallBack { Then::FallBackAnyway } else { then };
         if self.state == State::FallingBack {

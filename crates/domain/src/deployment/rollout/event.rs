@@ -90,9 +90,18 @@ pub enum Event {
     /// It ended short of that.
     Failed { reason: String },
     /// It was stopped.
-    Cancelled { by: String },
+    Cancelled {
+        by: String,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        reason: String,
+    },
     /// It was carried out elsewhere.
     Recorded { source: String, record: Box<DeploymentRecord> },
+}
+
+/// That somebody stopped it, and why if that was said.
+pub(super) fn cancelled(by: &str, reason: &str) -> String {
+    if reason.is_empty() { format!("cancelled by {by}") } else { format!("cancelled by {by}: {reason}") }
 }
 
 impl Event {
@@ -157,7 +166,7 @@ impl Event {
             Event::Succeeded { empty: true } => "succeeded, with no target to do anything on".into(),
             Event::Succeeded { .. } => "succeeded".into(),
             Event::Failed { reason } => format!("failed: {reason}"),
-            Event::Cancelled { by } => format!("cancelled by {by}"),
+            Event::Cancelled { by, reason } => cancelled(by, reason),
             Event::Recorded { source, record } => format!("recorded as carried out in {source} ({})", record.reference),
         }
     }

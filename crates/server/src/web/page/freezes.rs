@@ -52,7 +52,10 @@ pub fn freezes(chrome: &Chrome, view: &FreezesPage) -> Markup {
         (filter.form())
         (live("open", &html! {
             @match (open.is_empty(), filter.is_asked() || view.freezes.query.after.is_some()) {
-                (true, false) => (empty("No freeze is in force or planned. Declare one above, or:", &[COMMAND])),
+                (true, false) if chrome.may(Permission::ManageFreeze, None, None) => {
+                    (empty("No freeze is in force or planned. Declare one above, or:", &[COMMAND]))
+                }
+                (true, false) => (empty("No freeze is in force or planned.", &[])),
                 (true, true) if over.is_empty() => (empty("No freeze is like that.", &[])),
                 _ => {}
             }
