@@ -373,3 +373,29 @@ async fn falling_back_works_during_a_freeze() {
     assert_eq!(target["state"]["attested"]["shop"]["version"], "1.0", "{target}");
     prod.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn today_shows_what_ended_badly_until_something_is_verified_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let prod = Prod::enrolled(folder.path(), json!({"tier": "test"})).await;
+    let today = async || {
+        let mut browser = crate::browser::Browser::new(&prod.server);
+        browser.sign_in_as(&prod.server.running, "ada").await;
+        browser.get("/").await.text
+    };
+    let bad = prod.plan("1.1", json!({})).await;
+    prod.start(&bad).await.good();
+    // Nothing was verified here before, so that there is no way back.
+    let mut failing = Fleet::new(prod.targets.clone(), |_| Outcome::Failed);
+    let end = prod.until(&mut failing, &bad, |it| it.state.is_terminal()).await;
+    assert_eq!(end.state, State::Failed);
+    let page = today().await;
+    assert!(page.contains("Mend") && page.contains("nothing was verified there since"), "{page}");
+    let good = prod.plan("1.0", json!({})).await;
+    prod.server.pass_ms(1_000);
+    prod.start(&good).await.good();
+    prod.until(&mut prod.fleet(), &good, |it| it.state == State::Succeeded).await;
+    let page = today().await;
+    assert!(!page.contains("Mend") && page.contains("Nothing waits for you"), "{page}");
+    prod.end().await;
+}

@@ -50,7 +50,7 @@ impl Browser {
         self.sign_in_as(running, "admin").await
     }
 
-    async fn sign_in_as(&mut self, running: &Running, person: &str) -> String {
+    pub async fn sign_in_as(&mut self, running: &Running, person: &str) -> String {
         let link = tidegate_server::link_for(running, person).await.expect("a link");
         self.follow(&link).await
     }

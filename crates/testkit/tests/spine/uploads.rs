@@ -191,9 +191,15 @@ async fn an_upload_is_what_it_says_or_nothing() {
     upload(&server.admin, "component=shop&version=1.0&format=tar_gz", artifact("#!/bin/sh\necho 1.0\n")).await.good();
     assert_eq!(server.admin.events().await, events);
     let query = format!("{base}&digest={digest}&signature_key={public}&signature={}", signed("2.0"));
-    let kept = upload(&server.admin, &query, bytes).await.good();
+    let kept = upload(&server.admin, &query, bytes.clone()).await.good();
     assert_eq!(kept["value"]["digest"], digest.as_str());
     assert_eq!(server.admin.events().await, events + 1);
+    // What is there without a signature gets none later: nobody is to believe that it has.
+    let unsigned = "component=shop&version=3.0&format=tar_gz";
+    upload(&server.admin, unsigned, bytes.clone()).await.good();
+    let signed = format!("{unsigned}&signature_key={public}&signature={}", signed("3.0"));
+    let refused = upload(&server.admin, &signed, bytes).await.problem();
+    expect!["409 already_exists: shop 3.0 is there already, and not signed at version; what is there never changes; upload it as a new version, signed"].assert_eq(&refused);
     server.running.stop().await;
 }
 
