@@ -191,15 +191,27 @@ async fn an_upload_is_what_it_says_or_nothing() {
     upload(&server.admin, "component=shop&version=1.0&format=tar_gz", artifact("#!/bin/sh\necho 1.0\n")).await.good();
     assert_eq!(server.admin.events().await, events);
     let query = format!("{base}&digest={digest}&signature_key={public}&signature={}", signed("2.0"));
-    let kept = upload(&server.admin, &query, bytes.clone()).await.good();
+    let kept = upload(&server.admin, &query, bytes).await.good();
     assert_eq!(kept["value"]["digest"], digest.as_str());
     assert_eq!(server.admin.events().await, events + 1);
-    // What is there without a signature gets none later: nobody is to believe that it has.
+    server.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_version_that_is_there_without_a_signature_gets_none_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = TestServer::at_rest(folder.path()).await;
+    Estate::define(&server.admin, 1).await;
+    let (bytes, key) = (artifact("other bytes"), SigningKey::from_bytes(&[3; 32]));
+    let text = signed_text(&name("shop"), &Version::parse("3.0").expect("a version"), &Digest::of(&bytes));
+    let plain = |bytes: &[u8]| BASE64.encode(bytes).replace('+', "%2B");
+    let (public, signature) = (plain(&key.verifying_key().to_bytes()), plain(&key.sign(text.as_bytes()).to_bytes()));
     let unsigned = "component=shop&version=3.0&format=tar_gz";
     upload(&server.admin, unsigned, bytes.clone()).await.good();
-    let signed = format!("{unsigned}&signature_key={public}&signature={}", signed("3.0"));
-    let refused = upload(&server.admin, &signed, bytes).await.problem();
-    expect!["409 already_exists: shop 3.0 is there already, and not signed at version; what is there never changes; upload it as a new version, signed"].assert_eq(&refused);
+    // Nobody is to believe that it has one now.
+    let refused = upload(&server.admin, &format!("{unsigned}&signature_key={public}&signature={signature}"), bytes).await;
+    expect!["409 already_exists: shop 3.0 is there already, and not signed at version; what is there never changes; upload it as a new version, signed"]
+        .assert_eq(&refused.problem());
     server.running.stop().await;
 }
 
