@@ -147,6 +147,16 @@ fn link_in(line: &str) -> Option<&str> {
     line.split_whitespace().find(|word| word.starts_with("http") && word.contains(LINK.0))
 }
 
+/// Starts a server on a fresh data folder and any free port; answers it and its first administrator's link.
+pub fn server(program: &Path, data: &Path) -> anyhow::Result<(Server, String)> {
+    let mut command = Command::new(program);
+    command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(data).stderr(Stdio::piped());
+    let mut server = Server::start(&mut command, Signal::TERM)?;
+    let words = Words::of(Box::new(server.child().stderr.take().context("its words are piped")?));
+    let link = words.link()?;
+    Ok((server, link))
+}
+
 /// The scheme and host of an address.
 pub fn base_of(address: &str) -> Option<&str> {
     let host = address.find("://")? + 3;

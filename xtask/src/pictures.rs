@@ -33,6 +33,7 @@ pub fn run() -> anyhow::Result<()> {
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
+    std::fs::create_dir_all(&folder)?;
     // Complaints about one house are no reason not to see the other.
     let looked = [empty(&program, &folder.join("empty")), full(&program, &folder.join("full"))];
     let index = index(&folder)?;
@@ -42,11 +43,7 @@ pub fn run() -> anyhow::Result<()> {
 
 fn empty(program: &Path, pictures: &Path) -> anyhow::Result<()> {
     let data = tempfile::Builder::new().prefix("tidegate-empty-").tempdir()?;
-    let mut command = Command::new(program);
-    command.args(["server", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).stderr(Stdio::piped());
-    let mut server = Server::start(&mut command, Signal::TERM)?;
-    let words = browser::Words::of(Box::new(server.child().stderr.take().context("its words are piped")?));
-    let login = words.link()?;
+    let (_server, login) = browser::server(program, data.path())?;
     look(&login, pictures, &[])
 }
 
