@@ -199,7 +199,7 @@ impl Agent {
         loop {
             let wait_seconds = if self.needs_time() { 0 } else { longest };
             let asked = Instant::now();
-            match self.client.poll(self.known(), wait_seconds).await {
+            match self.client.poll(self.known(), self.services.unsteady(), wait_seconds).await {
                 Ok(answer) => {
                     backoff.reset();
                     let news = self.hear(answer);

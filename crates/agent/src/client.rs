@@ -123,12 +123,17 @@ impl Client {
     }
 
     /// Asks what to do, and checks that the answer is the server's, for this question and for this target.
-    pub async fn poll(&self, known: Vec<AttemptId>, wait_seconds: u32) -> Result<wire::PollAnswer, CallError> {
+    pub async fn poll(
+        &self,
+        known: Vec<AttemptId>,
+        unsteady: Vec<wire::Unsteady>,
+        wait_seconds: u32,
+    ) -> Result<wire::PollAnswer, CallError> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| CallError::Network(error.to_string()))?;
         let nonce = hex::encode(random);
         let agent_version = env!("CARGO_PKG_VERSION").to_owned();
-        let question = wire::PollRequest { nonce: nonce.clone(), known, wait_seconds, agent_version };
+        let question = wire::PollRequest { nonce: nonce.clone(), known, wait_seconds, agent_version, unsteady };
         let held = Duration::from_secs(wait_seconds.into()) + HELD_EXTRA;
         let signed: wire::Signed = json(self.post(wire::POLL, &question, held).await?).await?;
         self.believe(&signed, &nonce)

@@ -9,11 +9,12 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
+use tidegate_api::agent::Unsteady;
 use tidegate_domain::deployment::order::StepState;
 use tidegate_domain::{Digest, Name, Version};
 use tokio::task::AbortHandle;
@@ -28,6 +29,8 @@ const RESTART_FIRST: Duration = Duration::from_secs(1);
 const RESTART_LONGEST: Duration = Duration::from_secs(30);
 /// Up for so long, the next restart is a first one again.
 const STEADY: Duration = Duration::from_mins(1);
+/// So long after its last end a program is still told of as one that does not stay up.
+const UNSTEADY: Duration = Duration::from_mins(10);
 /// How long a start may take until the program runs.
 const START: Duration = Duration::from_secs(10);
 /// A program that ends within this time of its start was not started.
@@ -76,6 +79,14 @@ struct Unit {
     /// It has ended by itself and is not started again yet.
     is_down: AtomicBool,
     version: Mutex<Option<Version>>,
+    /// How it ended by itself since a step or this agent started it.
+    ends: Mutex<Option<Ends>>,
+}
+
+struct Ends {
+    count: u64,
+    last: Instant,
+    last_words: String,
 }
 
 impl Services {
@@ -94,7 +105,7 @@ impl Services {
         let serial = read(place).map_err(fault)?.map_or(0, |kept| kept.serial);
         let mut kept = Kept { up: true, serial, service, process: None };
         unit.set_version(Some(kept.service.version.clone()));
-        unit.is_down.store(false, Ordering::SeqCst);
+        unit.forget_ends();
         let process = match self.launch(place, &mut kept).await {
             Ok(process) => process,
             Err(error) => {
@@ -107,7 +118,7 @@ impl Services {
         let ended_at_once = tokio::time::timeout(SETTLE, process.ended()).await.is_ok();
         *watcher = Some(self.watch(name, place, Some(process.clone())));
         if ended_at_once {
-            return Err(End::new(StepState::Failed, format!("ended at once after its start{}", last_words(place))));
+            return Err(End::new(StepState::Failed, format!("ended at once after its start{}", quoted(last_words(place)))));
         }
         Ok(process.pid)
     }
@@ -118,6 +129,7 @@ impl Services {
         let mut watcher = unit.watcher.lock().await;
         abort(&mut watcher);
         unit.set_version(None);
+        unit.forget_ends();
         if let Some(mut kept) = read(place)? {
             kept.up = false;
             write(place, &kept)?;
@@ -169,6 +181,12 @@ impl Services {
         self.unit(name).is_down.load(Ordering::SeqCst)
     }
 
+    /// The programs that do not stay up.
+    pub fn unsteady(&self) -> Vec<Unsteady> {
+        let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);
+        units.iter().filter_map(|(name, unit)| unit.unsteady(name)).collect()
+    }
+
     fn unit(&self, name: &Name) -> Arc<Unit> {
         self.units.lock().unwrap_or_else(PoisonError::into_inner).entry(name.clone()).or_default().clone()
     }
@@ -186,12 +204,13 @@ impl Services {
             if let Some(process) = process.take() {
                 let began = Instant::now();
                 watch_log_until(place, process.ended()).await;
-                unit.is_down.store(true, Ordering::SeqCst);
+                let words = last_words(place);
+                unit.has_ended(words.as_deref().unwrap_or_default());
                 if began.elapsed() >= STEADY {
                     wait = Duration::ZERO;
                 }
                 wait = (wait * 2).clamp(RESTART_FIRST, RESTART_LONGEST);
-                tracing::warn!(component = %name, "{name} has ended and is started again in {} s{}", wait.as_secs(), last_words(place));
+                tracing::warn!(component = %name, "{name} has ended and is started again in {} s{}", wait.as_secs(), quoted(words));
             }
             tokio::time::sleep(wait).await;
             let _held = unit.watcher.lock().await;
@@ -203,6 +222,7 @@ impl Services {
                 }
                 Err(error) => {
                     wait = (wait * 2).clamp(RESTART_FIRST, RESTART_LONGEST);
+                    unit.has_ended(&format!("cannot be started: {error}"));
                     tracing::warn!(component = %name, "{name} cannot be started: {error}");
                     None
                 }
@@ -256,6 +276,35 @@ impl Services {
 impl Unit {
     fn set_version(&self, version: Option<Version>) {
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Option<Ends>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn forget_ends(&self) {
+        self.is_down.store(false, Ordering::SeqCst);
+        *self.ends() = None;
+    }
+
+    fn has_ended(&self, last_words: &str) {
+        self.is_down.store(true, Ordering::SeqCst);
+        let mut ends = self.ends();
+        let count = ends.as_ref().map_or(0, |ends| ends.count) + 1;
+        *ends = Some(Ends { count, last: Instant::now(), last_words: last_words.to_owned() });
+    }
+
+    fn unsteady(&self, component: &Name) -> Option<Unsteady> {
+        let is_down = self.is_down.load(Ordering::SeqCst);
+        let ends = self.ends();
+        let ends = ends.as_ref().filter(|ends| is_down || ends.last.elapsed() < UNSTEADY)?;
+        Some(Unsteady {
+            component: component.clone(),
+            ends: ends.count,
+            ended_seconds_ago: ends.last.elapsed().as_secs(),
+            is_down,
+            last_words: ends.last_words.clone(),
+        })
     }
 }
 
@@ -336,11 +385,15 @@ fn end_of(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The last line of the log, for a message.
-fn last_words(place: &Place) -> String {
+fn quoted(last_words: Option<String>) -> String {
+    last_words.map_or_else(String::new, |words| format!("; its last words: {words}"))
+}
+
+/// The last line of the log.
+fn last_words(place: &Place) -> Option<String> {
     let text = String::from_utf8_lossy(&end_of(&place.log(), 400).unwrap_or_default()).into_owned();
     let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    line.map_or_else(String::new, |line| format!("; its last words: {}", line.trim().chars().take(200).collect::<String>()))
+    line.map(|line| line.trim().chars().take(200).collect())
 }
 
 #[cfg(test)]

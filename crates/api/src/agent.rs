@@ -98,6 +98,26 @@ pub struct PollRequest {
     /// The agent program's version, shown to people.
     #[serde(default)]
     pub agent_version: String,
+    /// Supervised programs that do not stay up, shown to people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsteady: Vec<Unsteady>,
+}
+
+/// A supervised program that has ended by itself in the last ten minutes, or is down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Unsteady {
+    /// Whose program.
+    pub component: Name,
+    /// How often it has ended by itself since a step or this agent started it.
+    pub ends: u64,
+    /// Seconds since it did last.
+    pub ended_seconds_ago: u64,
+    /// Whether it waits to be started again.
+    pub is_down: bool,
+    /// The last line that it wrote.
+    #[serde(default)]
+    pub last_words: String,
 }
 
 /// The orders that are open for one target. Empty lists are a full answer: nothing to do.

@@ -93,6 +93,7 @@ pub fn status(code: Code) -> u16 {
         | Code::ArchiveBroken
         | Code::SignatureMissing
         | Code::SignatureInvalid
+        | Code::TemplateInvalid
         | Code::DigestUnlisted => 422,
         Code::RateLimited => 429,
         Code::Overloaded => 503,

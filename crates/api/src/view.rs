@@ -144,6 +144,34 @@ pub struct TargetView {
     pub contact_at_ms: Option<Millis>,
     /// Its agent's version.
     pub agent_version: Option<String>,
+    /// Programs that its agent keeps up and that did not stay up lately; as its agent said last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unsteady: Vec<Unsteady>,
+}
+
+/// A supervised program that has ended by itself in the last ten minutes, or is down.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unsteady {
+    /// Whose program.
+    pub component: Name,
+    /// How often it has ended by itself since a step or its agent started it.
+    pub ends: u64,
+    /// When it did last.
+    pub ended_at_ms: Millis,
+    /// Whether it waits to be started again.
+    pub is_down: bool,
+    /// The last line that it wrote; empty if it wrote nothing.
+    pub last_words: String,
+}
+
+impl Unsteady {
+    /// In words, without when: `ledger has ended 3 times and is down: port is taken`.
+    pub fn sentence(&self) -> String {
+        let times = if self.ends == 1 { "once".to_owned() } else { format!("{} times", self.ends) };
+        let down = if self.is_down { " and is down" } else { "" };
+        let words = if self.last_words.is_empty() { String::new() } else { format!(": {}", self.last_words) };
+        format!("{} has ended {times} by itself{down}{words}", self.component)
+    }
 }
 
 /// How to enrol an agent.

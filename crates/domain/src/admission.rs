@@ -159,7 +159,7 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
             ReasonCode::ChangeMissing,
             Kind::Authorisation,
             format!("{environment} is controlled and no change authorises this deployment"),
-            "attach a change",
+            format!("attach one: tidegate deployment attach-change {} CHANGE", facts.deployment),
         )];
     };
     let mut reasons = Vec::new();
@@ -184,12 +184,22 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
         reasons.push(reason(
             ReasonCode::ChangeUnauthorised,
             Kind::Authorisation,
-            format!("change {} is not authorised; it is {}", change.id, change.state.as_str().replace('_', " ")),
+            format!("change {} is not authorised; it is {}{}", change.id, change.state.as_str().replace('_', " "), fell(change)),
             "get it authorised by somebody other than its author",
         ));
     }
     reasons.extend(content(facts, change));
     reasons
+}
+
+/// Whose yes is gone since the content changed; attaching another plan changes it.
+fn fell(change: &Change) -> String {
+    if !change.votes.is_empty() || change.fallen_votes.is_empty() {
+        return String::new();
+    }
+    let voters: std::collections::BTreeSet<&str> = change.fallen_votes.iter().map(|vote| vote.by.as_str()).collect();
+    let voters = voters.into_iter().collect::<Vec<_>>().join(" and ");
+    format!(" again: what {voters} said yes or no to is no longer what it holds")
 }
 
 /// Whether what was authorised is what would run.

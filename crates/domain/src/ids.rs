@@ -258,8 +258,13 @@ impl fmt::Display for Digest {
 
 /// What a refusal quotes of hostile text: its first 40 characters.
 pub fn clip(text: &str) -> String {
-    let mut shown: String = text.chars().take(40).map(|c| if c.is_control() { '·' } else { c }).collect();
-    if text.chars().count() > 40 {
+    clip_to(text, 40)
+}
+
+/// The first characters of text that somebody else wrote, none of which steers a terminal.
+pub fn clip_to(text: &str, chars_max: usize) -> String {
+    let mut shown: String = text.chars().take(chars_max).map(|c| if c.is_control() { '·' } else { c }).collect();
+    if text.chars().count() > chars_max {
         shown.push('…');
     }
     shown

@@ -43,6 +43,8 @@ pub enum Code {
     SignatureMissing,
     /// A signature that does not verify.
     SignatureInvalid,
+    /// A text that is no template, or that names a variable which a target does not have.
+    TemplateInvalid,
     /// Things that need each other in a circle.
     Cycle,
     /// No such thing.
@@ -117,6 +119,7 @@ impl Code {
             Code::ArchiveBroken => "archive_broken",
             Code::SignatureMissing => "signature_missing",
             Code::SignatureInvalid => "signature_invalid",
+            Code::TemplateInvalid => "template_invalid",
             Code::Cycle => "cycle",
             Code::NotFound => "not_found",
             Code::AlreadyExists => "already_exists",
@@ -147,7 +150,7 @@ impl Code {
     }
 
     /// Every code, for documents and tests.
-    pub const ALL: [Code; 42] = [
+    pub const ALL: [Code; 43] = [
         Code::Malformed,
         Code::DuplicateKey,
         Code::UnknownField,
@@ -164,6 +167,7 @@ impl Code {
         Code::ArchiveBroken,
         Code::SignatureMissing,
         Code::SignatureInvalid,
+        Code::TemplateInvalid,
         Code::Cycle,
         Code::NotFound,
         Code::AlreadyExists,

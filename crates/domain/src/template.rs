@@ -2,14 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use crate::ids::clip;
 use minijinja::value::Kwargs;
 use minijinja::{Environment, UndefinedBehavior, Value};
+
+use crate::ids::clip;
+use crate::refusal::{Code, Refusal};
 
 /// Instructions one text may take; a text that needs more is an endless one.
 const FUEL: u64 = 10_000;
 /// Bytes of a rendered text: what a kernel takes as one argument.
 const RENDERED_BYTES_MAX: usize = 128 << 10;
+
+/// Whether a text has anything to replace.
+pub fn is_template(text: &str) -> bool {
+    ["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))
+}
+
+/// Checks that a text can be read as a template, whatever its variables will be.
+///
+/// # Errors
+///
+/// [`Code::TemplateInvalid`], naming the text.
+pub fn check(text: &str) -> Result<(), Refusal> {
+    if !is_template(text) {
+        return Ok(());
+    }
+    let parsed = Environment::empty().template_from_str(text).map(|_| ());
+    parsed.map_err(|error| {
+        Refusal::new(Code::TemplateInvalid, unreadable(text, &error), "write {{ name }}, with both pairs of braces")
+    })
+}
+
+fn unreadable(text: &str, error: &minijinja::Error) -> String {
+    format!("\"{}\" is not a template: {error}", clip(text))
+}
 
 /// Replaces every `{{ name }}`.
 ///
@@ -17,7 +43,7 @@ const RENDERED_BYTES_MAX: usize = 128 << 10;
 ///
 /// A sentence for people that names the text, if it is no template, names an unknown variable or grows without bound.
 pub fn render(text: &str, variables: &BTreeMap<String, String>) -> Result<String, String> {
-    if !text.contains("{{") && !text.contains("{%") && !text.contains("{#") {
+    if !is_template(text) {
         return Ok(text.to_owned());
     }
     let mut environment = Environment::empty();
@@ -27,7 +53,7 @@ pub fn render(text: &str, variables: &BTreeMap<String, String>) -> Result<String
     let rendered = environment.render_str(text, Value::from(values));
     let rendered = rendered.map_err(|error| {
         if error.kind() != minijinja::ErrorKind::UndefinedError {
-            return format!("\"{}\" is not a template: {error}", clip(text));
+            return unreadable(text, &error);
         }
         let known: Vec<&str> = variables.keys().map(String::as_str).collect();
         format!("\"{}\" names a variable that the target does not have (it has: {})", clip(text), known.join(", "))
@@ -47,18 +73,29 @@ pub fn render_all(texts: &[String], variables: &BTreeMap<String, String>) -> Res
 mod tests {
     use super::*;
 
-    fn check(text: &str) -> String {
+    fn rendered(text: &str) -> String {
         let variables = BTreeMap::from([("port".to_owned(), "8080".to_owned()), ("zone".to_owned(), "a".to_owned())]);
         render(text, &variables).unwrap_or_else(|error| format!("no: {error}"))
     }
 
     #[test]
     fn variables_are_put_in_and_unknown_ones_refused() {
-        assert_eq!(check("http://127.0.0.1:{{ port }}/ready"), "http://127.0.0.1:8080/ready");
-        assert_eq!(check("--plain"), "--plain");
-        assert_eq!(check("{{ prot }}"), "no: \"{{ prot }}\" names a variable that the target does not have (it has: port, zone)");
-        assert!(check("{% for a in range(99999999) %}x{% endfor %}").starts_with("no: "));
-        assert!(check("{% include 'etc' %}").starts_with("no: "));
-        assert!(check("{{ port").starts_with("no: "));
+        assert_eq!(rendered("http://127.0.0.1:{{ port }}/ready"), "http://127.0.0.1:8080/ready");
+        assert_eq!(rendered("--plain"), "--plain");
+        assert_eq!(
+            rendered("{{ prot }}"),
+            "no: \"{{ prot }}\" names a variable that the target does not have (it has: port, zone)"
+        );
+        assert!(rendered("{% for a in range(99999999) %}x{% endfor %}").starts_with("no: "));
+        assert!(rendered("{% include 'etc' %}").starts_with("no: "));
+        assert!(rendered("{{ port").starts_with("no: "));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_before_there_is_a_variable() {
+        assert!(check("--port={{ prot }}").is_ok());
+        let refusal = check("{{ port").unwrap_err();
+        assert_eq!(refusal.code, Code::TemplateInvalid);
+        assert!(refusal.what.starts_with("\"{{ port\" is not a template: "), "{}", refusal.what);
     }
 }

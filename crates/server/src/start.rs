@@ -1,5 +1,6 @@
 //! Starting, stopping, and what is done to a data directory from outside.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -204,7 +205,7 @@ fn make_private(data: &Path) -> Result<(), Fault> {
 pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
     make_private(&config.data)?;
     let lock = alone(&config.data)?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| Fault::new(format!("{}: {error}", config.listen)))?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| cannot_listen(config.listen, &error))?;
     let address = listener.local_addr().map_err(|error| Fault::new(error.to_string()))?;
     let app = open(config, clock, address).await?;
     crate::descriptors::provide(&app).await?;
@@ -215,6 +216,20 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
     let router = crate::router(app.clone());
     let serving = tokio::spawn(serve(listener, router, stopped));
     Ok(Running { address, app, login_link, _lock: lock, stop, tasks: vec![orchestrator, serving, ahead] })
+}
+
+fn cannot_listen(address: SocketAddr, error: &io::Error) -> No {
+    let what = format!("{address} cannot be listened on: {error}");
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            Refusal::new(Code::AlreadyExists, what, "end what listens there, or choose another: --listen ADDRESS:PORT").into()
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::AddrNotAvailable => {
+            Refusal::new(Code::StateForbids, what, "choose an address of this host and a port above 1023: --listen ADDRESS:PORT")
+                .into()
+        }
+        _ => Fault::new(what).into(),
+    }
 }
 
 /// Serves until it is told to stop, and then until the requests under way have their answers, or have had their time.

@@ -47,6 +47,8 @@ pub struct Memory {
     pub lie: Option<Lie>,
     pub lies_told: u32,
     pub polls: u32,
+    /// Programs that the last poll told of.
+    pub unsteady: Vec<wire::Unsteady>,
     pub report_status: Option<StatusCode>,
     /// Reports do not come through.
     pub deaf: bool,
@@ -84,6 +86,7 @@ impl Server {
             lie: None,
             lies_told: 0,
             polls: 0,
+            unsteady: Vec::new(),
             report_status: None,
             deaf: false,
             log_lost: false,
@@ -252,7 +255,10 @@ async fn poll(State(server): State<Server>, headers: HeaderMap, Json(question): 
                 let answer = wire::PollAnswer { nonce, target: target(), server_now_ms, orders, cancel, settled };
                 let signed = memory.sign(&answer);
                 drop(memory);
-                server.with(|memory| memory.polls += 1);
+                server.with(|memory| {
+                    memory.polls += 1;
+                    memory.unsteady = question.unsteady;
+                });
                 return Ok(Json(signed));
             }
         }

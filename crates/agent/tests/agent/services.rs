@@ -56,6 +56,22 @@ async fn a_program_that_dies_is_started_again() {
 }
 
 #[tokio::test]
+async fn a_program_that_does_not_stay_up_is_told_of_until_another_takes_its_place() {
+    let world = World::running().await;
+    let address = free_address();
+    assert_eq!(world.server.carry_out(order(&world, 1, "1.0", &address)).await.outcome, Outcome::Healthy);
+    assert!(world.server.with(|memory| memory.unsteady.is_empty()), "it has not ended");
+    for ends in 1..=2 {
+        served(&address).await;
+        let _ = get(&address, "/end").await;
+        let told = world.server.until("it is told of", |memory| memory.unsteady.iter().find(|it| it.ends >= ends).cloned()).await;
+        assert_eq!((told.component.as_str(), told.ends), ("ledger", ends));
+    }
+    assert_eq!(world.server.carry_out(order(&world, 2, "1.1", &address)).await.outcome, Outcome::Healthy);
+    world.server.until("it is not told of", |memory| memory.unsteady.is_empty().then_some(())).await;
+}
+
+#[tokio::test]
 async fn a_program_outlives_the_agent_and_is_found_again() {
     let mut world = World::running().await;
     let address = free_address();

@@ -112,6 +112,9 @@ pub fn target(view: &TargetView, zone: &TimeZone) -> String {
     fact("enrolled", time::maybe(view.state.enrolled_at_ms, zone));
     fact("last heard", time::maybe(view.contact_at_ms, zone));
     fact("agent", view.agent_version.clone().unwrap_or_else(|| "-".into()));
+    for program in &view.unsteady {
+        fact("unsteady", format!("{}; it ended {}", program.sentence(), time::maybe(Some(program.ended_at_ms), zone)));
+    }
     lines.join("\n")
 }
 

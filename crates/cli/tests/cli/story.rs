@@ -199,7 +199,7 @@ async fn production_wants_a_change_and_a_freeze_wants_an_exception() {
         DEP-1 planned: plan sha256:2
         DEP-1 is planned and not started; later: tidegate deploy start DEP-1, or with --wait to queue it
         error: not admitted, for 2 reasons [not_admitted] at deployment/DEP-1
-          - production is controlled and no change authorises this deployment; attach a change [change_missing]
+          - production is controlled and no change authorises this deployment; attach one: tidegate deployment attach-change DEP-1 CHANGE [change_missing]
           - there is no agent on prod-1; enrol it: tidegate target enrol prod-1 [agent_missing]
         --- exit 4"#]]
     .assert_eq(&plain(&said.all()));

@@ -5,3 +5,4 @@ pub mod order;
 pub mod plan;
 pub mod rollout;
 pub mod strategy;
+mod variables;

@@ -10,6 +10,7 @@ use crate::canonical;
 use crate::deployment::artifact::{Artifact, ArtifactRef};
 use crate::deployment::order::{Installation, Order, attempt_id};
 use crate::deployment::strategy::{Amount, Cut, OnFailure, Strategy};
+use crate::deployment::variables;
 use crate::estate::{Attested, Component, Environment, Step, Target};
 use crate::gate::Gate;
 use crate::ids::{Digest, Id, Name, Version};
@@ -134,7 +135,8 @@ pub struct Plans {
 ///
 /// # Errors
 ///
-/// [`Code::NothingToDo`] without components, [`Code::TooLarge`] past a limit, or what [`Strategy::check`] refuses.
+/// [`Code::NothingToDo`] without components, [`Code::TooLarge`] past a limit, [`Code::TemplateInvalid`] if a target lacks a variable,
+/// or what [`Strategy::check`] refuses.
 pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
     ingredients.strategy.check()?;
     let Some(first) = ingredients.forward.first() else {
@@ -195,6 +197,7 @@ pub fn make(ingredients: &Ingredients<'_>) -> Result<Plans, Refusal> {
         fallback_leaves: fallback.as_ref().map(|back| left(&blank, back)).unwrap_or_default(),
         ..blank
     };
+    fallback.iter().chain([&forward]).try_for_each(variables::check)?;
     Ok(Plans { forward, fallback })
 }
 

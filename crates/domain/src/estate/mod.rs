@@ -14,6 +14,7 @@ use crate::Millis;
 use crate::ids::{Digest, Name, Version};
 use crate::limits;
 use crate::refusal::{Code, Refusal};
+use crate::template;
 pub use event::{Event, TargetRecord};
 pub use slot::{Drift, RecordedHere, Slot, SlotEvent, Standing, Verified};
 
@@ -414,7 +415,20 @@ impl Component {
 }
 
 impl Step {
+    /// Its texts that may name variables.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        let (args, verify) = match &self.action {
+            Action::Script { args, verify, .. } => (args.as_slice(), verify.get(1..).unwrap_or_default()),
+            Action::Process { args, .. } => (args.as_slice(), [].as_slice()),
+            Action::Unpack | Action::Switch | Action::ProcessStop { .. } | Action::Systemd { .. } => {
+                ([].as_slice(), [].as_slice())
+            }
+        };
+        args.iter().chain(verify).map(String::as_str)
+    }
+
     fn check(&self) -> Result<(), Refusal> {
+        self.templates().try_for_each(template::check)?;
         if self.name.is_empty() || self.name.len() > 100 {
             return Err(Refusal::new(
                 Code::OutOfRange,
@@ -447,7 +461,18 @@ impl Step {
 }
 
 impl Health {
+    /// Its texts that may name variables.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        match &self.probe {
+            HealthProbe::Http { url: text } | HealthProbe::Tcp { address: text } => std::slice::from_ref(text),
+            HealthProbe::Command { args, .. } => args.as_slice(),
+        }
+        .iter()
+        .map(String::as_str)
+    }
+
     fn check(&self) -> Result<(), Refusal> {
+        self.templates().try_for_each(template::check).map_err(|refusal| refusal.at("health.probe"))?;
         let range = |name: &str, value: u32, from: u32| {
             if (from..=limits::STEP_SECONDS_MAX).contains(&value) {
                 return Ok(());

@@ -239,6 +239,15 @@ impl Slot {
         [recorded, verified].into_iter().flatten().max_by_key(Standing::at_ms)
     }
 
+    /// Whether something of these components was verified here after a plan for them was made. Such a plan most likely never starts:
+    /// its targets are no longer as it found them.
+    pub fn has_overtaken<'a>(&self, mut components: impl Iterator<Item = &'a Name>, planned_at_ms: Millis) -> bool {
+        components.any(|component| {
+            let newest = self.verified.get(component).and_then(|versions| versions.first());
+            newest.is_some_and(|verified| verified.at_ms > planned_at_ms)
+        })
+    }
+
     /// A version that is verified again stays that of the release that first brought it: the way back from a bad release must
     /// not make the good version look like the bad one's.
     fn verify(&mut self, component: &Name, now: Verified) {

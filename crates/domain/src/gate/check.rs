@@ -66,6 +66,16 @@ pub enum Probe {
     },
 }
 
+impl Probe {
+    /// What may name variables of a target.
+    pub(super) fn template(&self) -> Option<&str> {
+        match self {
+            Probe::Http { url: text, .. } | Probe::Tcp { address: text } => Some(text),
+            Probe::Command { .. } => None,
+        }
+    }
+}
+
 impl Check {
     pub(super) fn verdict(&self, evidence: &Evidence<'_>) -> Verdict {
         let tally = Tally { name: &self.name, successes: self.times, failures_max: self.failures_max }.verdict(evidence);

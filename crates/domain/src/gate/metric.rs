@@ -84,6 +84,16 @@ pub enum Source {
     },
 }
 
+impl Source {
+    /// What may name variables of a target.
+    pub(super) fn template(&self) -> Option<&str> {
+        match self {
+            Source::Endpoint { url, .. } => Some(url),
+            Source::Prometheus { .. } => None,
+        }
+    }
+}
+
 /// Series of one name whose labels match.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

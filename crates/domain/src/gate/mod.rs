@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Millis;
 use crate::ids::{Id, Name};
 use crate::refusal::{Code, Refusal};
+use crate::template;
 
 pub use measurement::{Counted, Counters, Measurement, Reading, Status};
 
@@ -230,12 +231,22 @@ impl Gate {
         }
     }
 
+    /// Its text that may name variables of a target, with the gate's name.
+    pub fn template(&self) -> Option<(&str, &str)> {
+        match self {
+            Gate::Check(gate) => gate.probe.template().map(|text| (gate.name.as_str(), text)),
+            Gate::Metric(gate) => gate.source.template().map(|text| (gate.name.as_str(), text)),
+            Gate::Approval(_) | Gate::Bake(_) | Gate::Window(_) => None,
+        }
+    }
+
     /// Checks what serde cannot.
     ///
     /// # Errors
     ///
-    /// [`Code::OutOfRange`] or [`Code::Malformed`], naming the gate.
+    /// [`Code::OutOfRange`], [`Code::Malformed`] or [`Code::TemplateInvalid`], naming the gate.
     pub fn check(&self) -> Result<(), Refusal> {
+        self.template().map_or(Ok(()), |(gate, text)| template::check(text).map_err(|refusal| refusal.at(gate)))?;
         match self {
             Gate::Approval(gate) => gate.check(),
             Gate::Bake(gate) => gate.check(),

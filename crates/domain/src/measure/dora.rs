@@ -66,6 +66,9 @@ pub struct Dora {
     pub deployment_rework_rate: Option<f64>,
     /// How many deployments were counted.
     pub deployments: u64,
+    /// Days of the period, which the frequency is a share of: all of them, those without a deployment too.
+    #[serde(default)]
+    pub period_days: f64,
     /// How change lead times spread.
     pub change_lead_time: Option<Spread>,
     /// Deployments that were left out because nobody knows when exactly they were.
@@ -137,6 +140,7 @@ pub fn figures(facts: &[Fact], period_ms: Millis) -> Dora {
         change_fail_rate: rate(exact.len() - succeeded),
         deployment_rework_rate: rate(exact.iter().filter(|fact| fact.rework).count()),
         deployments: exact.len() as u64,
+        period_days: days,
         left_out_approximate: (facts.len() - exact.len()) as u64,
         not_counted_before_ms: None,
         left_out_negative: leads.iter().filter(|lead| lead.seconds.is_none()).count() as u64,

@@ -123,7 +123,7 @@ fn every_reason_is_said_not_the_first() {
         change_elsewhere (Authorisation): change CHG-1 does not cover shop in live; attach one that does, or edit it
         change_on_hold (Authorisation): change CHG-1 is on hold; take it off hold
         change_unauthorised (Authorisation): change CHG-1 is not authorised; it is awaiting authorisation; get it authorised by somebody other than its author
-        plan_unapproved (Authorisation): change CHG-1 does not authorise plan 9894ccf6df83; attach this plan to the change and get it authorised again
+        plan_unapproved (Authorisation): change CHG-1 does not authorise plan 40e0512ed6cf; attach this plan to the change and get it authorised again
         freeze (Obstacle): freeze "autumn" (FRZ-1) is in force in live: sales; wait for its end, or ask for an exception
         plan_stale (Never): web-1 and 1 more target changed since the plan was made; its way back would be wrong; make a new plan
         slot_taken (Obstacle): DEP-9 is at work on shop in live; wait for its end, or stop it
@@ -285,4 +285,25 @@ proptest! {
         let touches = (NOW_MS..NOW_MS + planned.max(1)).any(|at_ms| from <= at_ms && at_ms < from + lasts);
         prop_assert_eq!(world.codes().contains(&ReasonCode::Freeze), touches);
     }
+}
+
+#[test]
+fn it_says_whose_yes_fell_when_another_plan_was_attached() {
+    let mut change = change_in("normal", change::State::Draft);
+    let vote = |by: &str| change::Vote {
+        by: name(by),
+        at_ms: 0,
+        choice: change::Choice::Approve,
+        digest: change.content.digest(),
+        reason: String::new(),
+    };
+    change.fallen_votes = vec![vote("olaf"), vote("grace"), vote("grace")];
+    let said = World { change: Some(change.clone()), ..World::open() }.said();
+    assert!(
+        said.contains("it is draft again: what grace and olaf said yes or no to is no longer what it holds; get it"),
+        "{said}"
+    );
+    change.votes = vec![vote("grace")];
+    let said = World { change: Some(change), ..World::open() }.said();
+    assert!(said.contains("it is draft; get it"), "somebody has said yes to the new content: {said}");
 }

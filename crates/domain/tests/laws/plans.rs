@@ -149,3 +149,42 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_variable_that_a_target_lacks_is_refused_before_anything_runs() {
+    let step = |action: serde_json::Value| serde_json::from_value(json!({"name": "start", "do": action})).unwrap();
+    let process = step(json!({"process": {"run": "bin/web", "args": ["--port={{ port }}", "--room={{ rom }}"]}}));
+    let verified = step(json!({"script": {"run": "m", "class": "verifiable", "verify": ["v", "{{ rom }}"]}}));
+    let health = serde_json::from_value(json!({"probe": {"http": {"url": "http://127.0.0.1:{{ prot }}/"}}})).unwrap();
+    let sick = Component { health: Some(health), ..component(Steps::Plain) };
+    let check = json!({"check": {"name": "smoke", "probe": {"tcp": {"address": "127.0.0.1:{{ prot }}"}}}});
+    let asks = Way { before: vec![serde_json::from_value(check).unwrap()], ..Way::all_at_once() };
+    let cases = [
+        (Component { steps: vec![process], ..component(Steps::Plain) }, Way::all_at_once(), "step \"start\" of component"),
+        (Component { steps: vec![verified], ..component(Steps::Plain) }, Way::all_at_once(), "step \"start\" of component"),
+        (sick, Way::all_at_once(), "the health of component"),
+        (component(Steps::Plain), asks, "gate smoke"),
+    ];
+    for (component, strategy, whose) in cases {
+        let artifact = artifact(component.name.as_str(), "2.0");
+        let (poor, rich) = (labelled(1, "web"), Target { variables: rich_in(&["port", "rom", "prot"]), ..labelled(2, "web") });
+        let nothing = BTreeMap::new();
+        let made = |targets: &[&Target]| {
+            plan::make(&Ingredients {
+                environment: &environment(true),
+                forward: vec![Choice { component: &component, artifact: &artifact }],
+                back: Err("nothing".into()),
+                strategy: &strategy,
+                targets: targets.iter().map(|target| (*target, &nothing)).collect(),
+            })
+        };
+        assert!(made(&[&rich]).is_ok());
+        let refusal = made(&[&rich, &poor]).unwrap_err();
+        assert_eq!(refusal.code, Code::TemplateInvalid);
+        assert!(refusal.what.starts_with(whose) && refusal.what.contains(" for target web-1: "), "{}", refusal.what);
+    }
+}
+
+fn rich_in(names: &[&str]) -> BTreeMap<String, String> {
+    names.iter().map(|name| ((*name).to_owned(), "1".to_owned())).collect()
+}

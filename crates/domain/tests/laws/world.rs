@@ -76,7 +76,8 @@ pub fn artifact(component: &str, version_text: &str) -> Artifact {
 }
 
 pub fn environment(controlled: bool) -> Environment {
-    serde_json::from_value(json!({"name": "live", "tier": "production", "controlled": controlled})).unwrap()
+    serde_json::from_value(json!({"name": "live", "tier": "production", "controlled": controlled, "variables": {"host": "web"}}))
+        .unwrap()
 }
 
 /// `web-1` to `web-<count>`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::date;
-use tidegate_api::view::{AuditVerified, BrokenEntry, TargetView, TokenView};
+use tidegate_api::view::{AuditVerified, BrokenEntry, TargetView, TokenView, Unsteady};
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::deployment::artifact::{Artifact, Format, Signature};
 use tidegate_domain::deployment::rollout::State;
@@ -45,7 +45,18 @@ fn shown(of: &str, agent: AgentState, has: Option<Attested>) -> TargetShown {
         AgentState::Silent => Some(NOW - 9 * MINUTE),
     };
     let agent_version = contact_at_ms.map(|_| "0.1.0".into());
-    TargetShown { view: TargetView { target, state, contact_at_ms, agent_version }, agent, drift }
+    let unsteady = if of == "prod-02" { vec![unsteady()] } else { Vec::new() };
+    TargetShown { view: TargetView { target, state, contact_at_ms, agent_version, unsteady }, agent, drift }
+}
+
+pub fn unsteady() -> Unsteady {
+    Unsteady {
+        component: name("ledger"),
+        ends: 14,
+        ended_at_ms: NOW - 20 * SECOND,
+        is_down: true,
+        last_words: "port 8080 is taken".into(),
+    }
 }
 
 pub fn targets() -> List<TargetShown> {

@@ -289,6 +289,8 @@ pub fn today() -> Today {
             without: vec![name("prod-13"), name("prod-14")],
             without_count: 2,
             versions: BTreeMap::from([("0.1.0".into(), 16)]),
+            unsteady: vec![(name("prod-02"), super::estate::unsteady())],
+            unsteady_count: 1,
         },
         dora: Dora {
             change_lead_time_seconds: Some(93_600.0),

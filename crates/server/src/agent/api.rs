@@ -102,6 +102,7 @@ async fn poll(State(app): Shared, headers: HeaderMap, body: Body) -> Result<Json
     let bell = app.bells.of(&target);
     let until = tokio::time::Instant::now() + wait;
     goes_on(&app)?;
+    let asked_ms = app.now_ms();
     loop {
         // The bell is armed before the look, so that a ring in between is not lost.
         let rung = bell.notified();
@@ -109,7 +110,7 @@ async fn poll(State(app): Shared, headers: HeaderMap, body: Body) -> Result<Json
         rung.as_mut().enable();
         // While the answer was held the session may have ended.
         agent(&app, &headers)?;
-        app.sessions.heard(&target, &request.agent_version, app.now_ms());
+        app.sessions.heard(&target, &request, (asked_ms, app.now_ms()));
         let answer = answer(&app, &target, &request).await?;
         let news = !answer.orders.is_empty() || !answer.cancel.is_empty() || !answer.settled.is_empty();
         if news || is_over(&app, until, rung).await {

@@ -10,6 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use tidegate_api::agent::PollRequest;
+use tidegate_api::view::Unsteady;
+use tidegate_domain::ids::{clip, clip_to};
 use tidegate_domain::{Millis, Name};
 
 use crate::secret::{self, ProcessKey};
@@ -46,7 +49,14 @@ pub struct Presence {
     pub at_ms: Millis,
     /// Its version.
     pub agent_version: String,
+    /// The programs that it said do not stay up.
+    pub unsteady: Vec<Unsteady>,
 }
+
+/// Programs of one agent that are told of.
+const UNSTEADY_MAX: usize = 50;
+/// Characters of a program's last line that are kept.
+const LAST_WORDS_CHARS_MAX: usize = 200;
 
 impl Sessions {
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -110,9 +120,17 @@ impl Sessions {
         }
     }
 
-    /// Notes that an agent was heard of.
-    pub fn heard(&self, target: &Name, agent_version: &str, now_ms: Millis) {
-        let presence = Presence { at_ms: now_ms, agent_version: tidegate_domain::ids::clip(agent_version) };
+    /// Notes that an agent was heard of, and what it said when it asked.
+    pub fn heard(&self, target: &Name, request: &PollRequest, (asked_ms, now_ms): (Millis, Millis)) {
+        let unsteady = request.unsteady.iter().take(UNSTEADY_MAX).map(|it| Unsteady {
+            component: it.component.clone(),
+            ends: it.ends,
+            ended_at_ms: asked_ms
+                .saturating_sub(Millis::try_from(it.ended_seconds_ago).unwrap_or(Millis::MAX).saturating_mul(1_000)),
+            is_down: it.is_down,
+            last_words: clip_to(&it.last_words, LAST_WORDS_CHARS_MAX),
+        });
+        let presence = Presence { at_ms: now_ms, agent_version: clip(&request.agent_version), unsteady: unsteady.collect() };
         self.inner().presence.insert(target.clone(), presence);
     }
 

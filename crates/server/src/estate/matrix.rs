@@ -11,9 +11,10 @@ use tidegate_domain::estate::{Component, Environment, Slot};
 use tidegate_domain::{Name, Refusal, Version};
 use tidegate_store::{Filter, Order, PageRequest, Record};
 
-use super::counted;
+use super::counted::{self, Slots};
 use crate::access::Caller;
 use crate::app::App;
+use crate::deployment::service::is_overtaken;
 use crate::list;
 use crate::problem::No;
 use crate::web::page::environments::{Cell, Column, Known, Matrix, Pending, Row};
@@ -82,7 +83,7 @@ pub async fn gather(app: &App, caller: &Caller, query: MatrixQuery) -> Result<Ma
     let compared = from.zip(to);
     let next = if compared.is_none() { cut(&mut components, query.after.as_deref()) } else { None };
     let slots = app.counted.slots(app).await?;
-    let mut pending = pending(app, caller).await?;
+    let mut pending = pending(app, caller, &slots).await?;
     let drift = counted::drift(app).await?;
     let mut rows = Vec::new();
     for component in components {
@@ -130,7 +131,7 @@ async fn seen<T: list::Seen>(app: &App, caller: &Caller) -> Result<Vec<T>, No> {
 }
 
 /// What is planned or at work, by environment and component; what is at work wins, then the newest.
-async fn pending(app: &App, caller: &Caller) -> Result<HashMap<(Name, Name), Pending>, No> {
+async fn pending(app: &App, caller: &Caller, slots: &Slots) -> Result<HashMap<(Name, Name), Pending>, No> {
     let states = [
         State::Planned,
         State::AwaitingApproval,
@@ -146,7 +147,7 @@ async fn pending(app: &App, caller: &Caller) -> Result<HashMap<(Name, Name), Pen
     let request = PageRequest { order: Order::OldestFirst, after: None, limit: ROWS_MAX };
     let found = app.store.list::<Deployment>(&filter, &request).await?.rows;
     let mut deployments: Vec<Deployment> = found.into_iter().map(|row| row.value).collect();
-    deployments.retain(|it| list::may_see(&caller.person, it));
+    deployments.retain(|it| list::may_see(&caller.person, it) && !is_overtaken(slots, it));
     deployments.sort_by_key(|it| (it.state.holds_slot(), it.created_at_ms));
     let mut pending = HashMap::new();
     for deployment in deployments {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tidegate_api::Definition;
 use tidegate_api::definition::NamedStrategy;
 use tidegate_api::view::{Applied, AppliedDefinitions, AppliedOutcome, Enrolment, TargetView};
-use tidegate_domain::access::{About, Permission, Person, TokenPurpose};
+use tidegate_domain::access::{About, Permission, Person, Scope, TokenPurpose};
 use tidegate_domain::estate::{Application, Component, Environment, Event, TargetRecord, TargetState};
 use tidegate_domain::event::Noun;
 use tidegate_domain::{Code, Millis, Name, Refusal};
@@ -117,7 +117,17 @@ fn needs(definition: &Definition) -> Vec<(Noun, &Name)> {
     match definition {
         Definition::Component(it) => vec![(Noun::Application, &it.application)],
         Definition::Target(it) => vec![(Noun::Environment, &it.environment)],
-        Definition::Application(_) | Definition::Environment(_) | Definition::Strategy(_) | Definition::Person(_) => Vec::new(),
+        Definition::Person(it) => it.grants.iter().filter_map(|grant| held_in(&grant.scope)).collect(),
+        Definition::Application(_) | Definition::Environment(_) | Definition::Strategy(_) => Vec::new(),
+    }
+}
+
+/// A misspelt place would trust somebody with nothing, and say nothing.
+fn held_in(scope: &Scope) -> Option<(Noun, &Name)> {
+    match scope {
+        Scope::All => None,
+        Scope::Application(name) => Some((Noun::Application, name)),
+        Scope::Environment(name) => Some((Noun::Environment, name)),
     }
 }
 
@@ -227,7 +237,8 @@ pub fn view(app: &App, record: &TargetRecord) -> TargetView {
         target: record.target.clone(),
         state: record.state.clone(),
         contact_at_ms: presence.as_ref().map(|presence| presence.at_ms),
-        agent_version: presence.map(|presence| presence.agent_version),
+        agent_version: presence.as_ref().map(|presence| presence.agent_version.clone()),
+        unsteady: presence.map(|presence| presence.unsteady).unwrap_or_default(),
     }
 }
 

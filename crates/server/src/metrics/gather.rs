@@ -136,10 +136,14 @@ async fn waits(app: &App, readings: &mut Readings) -> Result<(), No> {
 async fn agents(app: &App, readings: &mut Readings) -> Result<(), No> {
     let now_ms = app.now_ms();
     let mut counts = BTreeMap::from([("in_touch", 0_u32), ("silent", 0), ("missing", 0)]);
+    let mut unsteady = 0;
     for target in app.counted.targets(app).await?.values() {
-        let heard_at_ms = app.sessions.presence(&target.name).map(|presence| presence.at_ms);
-        let state = match AgentState::of(&target.state, heard_at_ms, now_ms) {
-            AgentState::InTouch => "in_touch",
+        let presence = app.sessions.presence(&target.name);
+        let state = match AgentState::of(&target.state, presence.as_ref().map(|presence| presence.at_ms), now_ms) {
+            AgentState::InTouch => {
+                unsteady += presence.map_or(0, |presence| presence.unsteady.len());
+                "in_touch"
+            }
             AgentState::Silent => "silent",
             AgentState::Missing => "missing",
         };
@@ -147,5 +151,10 @@ async fn agents(app: &App, readings: &mut Readings) -> Result<(), No> {
     }
     let counts = counts.into_iter().map(|(state, count)| (state.to_owned(), f64::from(count)));
     readings.each(("tidegate_targets", "agent"), "Targets, by how their agent is: heard of, silent, or none enrolled", counts);
+    readings.one(
+        "tidegate_programs_unsteady",
+        "Programs that ended by themselves in the last ten minutes, or are down, as the agents say that keep them up",
+        unsteady as f64,
+    );
     Ok(())
 }

@@ -15,7 +15,7 @@ use tidegate_domain::{Millis, Name, limits};
 use tidegate_store::{Filter, Order, PageRequest};
 
 use crate::app::App;
-use crate::deployment::{desk, view};
+use crate::deployment::{desk, service, view};
 use crate::list;
 use crate::pages::Visit;
 use crate::problem::No;
@@ -32,7 +32,9 @@ const NAMED_MAX: usize = 8;
 
 /// What the home page shows.
 pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
-    let under_way = under_way(app, visit).await?;
+    let slots = app.counted.slots(app).await?;
+    let is_overtaken = |view: &DeploymentView| service::is_overtaken(&slots, &view.deployment);
+    let (overtaken, under_way): (Vec<_>, Vec<_>) = under_way(app, visit).await?.into_iter().partition(is_overtaken);
     let changes = of_state::<Change>(app, visit, ChangeState::AwaitingAuthorisation.as_str()).await?;
     let mut freezes = crate::freeze::service::current(app).await?;
     freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS && list::may_see(&visit.caller.person, freeze));
@@ -47,6 +49,7 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
         waiting: failed
             .iter()
             .map(stays)
+            .chain(overtaken.iter().map(|view| lies_about(&view.deployment)))
             .chain(under_way.iter().filter_map(waiting))
             .chain(changes.iter().map(change_waits))
             .collect(),
@@ -136,7 +139,7 @@ fn waiting(view: &DeploymentView) -> Option<Waiting> {
     let whom = match &held.on {
         WaitingOn::Request | WaitingOn::Resume { .. } | WaitingOn::Answer { .. } => "an operator",
         WaitingOn::Approval { .. } | WaitingOn::Inconclusive { .. } => "a change authority",
-        WaitingOn::Admission { .. } => "what its page lists",
+        WaitingOn::Admission { .. } => "what stands against its start",
         WaitingOn::Freeze { .. } => "time, or an exception",
         WaitingOn::Targets { .. } => "its targets",
         WaitingOn::Fallback { .. } => "the way back",
@@ -178,6 +181,17 @@ fn stays(deployment: &Deployment) -> Waiting {
         sentence: view::sentence(deployment),
         whom: "an operator: nothing was verified there since".into(),
         since_ms: deployment.ended_at_ms,
+        until_ms: None,
+    }
+}
+
+fn lies_about(deployment: &Deployment) -> Waiting {
+    Waiting {
+        what: what(deployment),
+        href: format!("/deployments/{}", deployment.id),
+        sentence: "planned before what was verified there since; most likely it can no longer start".into(),
+        whom: "an operator: cancel it, or plan it again".into(),
+        since_ms: Some(deployment.created_at_ms),
         until_ms: None,
     }
 }
@@ -252,6 +266,8 @@ async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
         without: Vec::new(),
         without_count: 0,
         versions: BTreeMap::new(),
+        unsteady: Vec::new(),
+        unsteady_count: 0,
     };
     for target in targets {
         let presence = app.sessions.presence(&target.name);
@@ -265,7 +281,11 @@ async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
             }
             AgentState::InTouch => {
                 agents.in_touch += 1;
-                *agents.versions.entry(presence.map(|it| it.agent_version).unwrap_or_default()).or_insert(0) += 1;
+                let Some(presence) = presence else { continue };
+                *agents.versions.entry(presence.agent_version).or_insert(0) += 1;
+                agents.unsteady_count += presence.unsteady.len() as u64;
+                let room = NAMED_MAX.saturating_sub(agents.unsteady.len());
+                agents.unsteady.extend(presence.unsteady.into_iter().take(room).map(|it| (target.name.clone(), it)));
             }
             AgentState::Silent => {
                 agents.silent_count += 1;

@@ -318,6 +318,8 @@ async fn every_page_opens_for_an_administrator_empty_and_full() {
         ("/audit?actor=nobody:x", 400),
         ("/audit?stream=nothing", 400),
         ("/targets/nobody", 404),
+        ("/insights?environment=nope", 404),
+        ("/insights?application=nope", 404),
     ] {
         let page = browser.get(path).await;
         assert_eq!(page.status, status, "{path}: {}", page.text);
@@ -395,7 +397,8 @@ async fn figures_and_agents_of_other_places_are_not_told() {
     let stage = Stage::set(folder.path()).await;
     let server = &stage.server;
     let places = json!({"definitions": [{"environment": {"name": "live", "tier": "production"}},
-        {"environment": {"name": "vault", "tier": "production"}}, {"target": {"name": "v-01", "environment": "vault"}}]});
+        {"environment": {"name": "vault", "tier": "production"}}, {"target": {"name": "v-01", "environment": "vault"}},
+        {"application": {"name": "books"}}]});
     server.admin.post("/definitions", &places).await.good();
     let ended_at_ms = server.now_ms() - 3_600_000;
     let done = json!({"reference": "run 1", "application": "shop", "environment": "live", "versions": {"shop": "7.0"},

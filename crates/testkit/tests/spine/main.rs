@@ -25,5 +25,6 @@ mod records;
 mod refusals;
 mod stage;
 mod stream;
+mod today;
 mod uploads;
 mod way_back;

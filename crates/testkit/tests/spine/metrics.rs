@@ -43,7 +43,9 @@ async fn what_an_operator_asks_for_is_counted() {
     Fleet::enrol(admin, &[name("t-01"), name("t-02")]).await;
     let mut agent = WireAgent::new(&admin.base, &name("t-01"), 7);
     agent.begin().await;
-    agent.post("/agent/v1/poll", &json!({"nonce": "n", "known": [], "wait_seconds": 0, "agent_version": "1"})).await.good();
+    let unsteady = json!([{"component": "svc-api", "ends": 3, "ended_seconds_ago": 4, "is_down": true, "last_words": "no port"}]);
+    let poll = json!({"nonce": "n", "known": [], "wait_seconds": 0, "agent_version": "1", "unsteady": unsteady});
+    agent.post("/agent/v1/poll", &poll).await.good();
     estate.bring("1.0").await;
     estate.plan("1.0", json!({})).await.good();
     let change = admin.post("/changes", &json!({"content": content("one")})).await.good()["value"]["id"].clone();
@@ -61,6 +63,7 @@ async fn what_an_operator_asks_for_is_counted() {
     assert_eq!(count("tidegate_targets{agent=\"in_touch\"}"), 1);
     assert_eq!(count("tidegate_targets{agent=\"silent\"}"), 1);
     assert_eq!(count("tidegate_targets{agent=\"missing\"}"), 1);
+    assert_eq!(count("tidegate_programs_unsteady"), 1);
     assert_eq!(count("tidegate_changes{state=\"awaiting_authorisation\"}"), 1);
     assert_eq!(count("tidegate_change_wait_seconds"), 60);
     assert_eq!(count("tidegate_deployments{state=\"planned\"}"), 1);

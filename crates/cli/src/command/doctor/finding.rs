@@ -32,6 +32,7 @@ pub enum Code {
     AgentSilent,
     AgentMissing,
     AgentVersion,
+    ProgramUnsteady,
     Artifacts,
     DataFolder,
     DataPrivate,

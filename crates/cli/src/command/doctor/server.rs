@@ -249,6 +249,10 @@ async fn agents(findings: &mut Findings, server: &str, client: &Client) -> Resul
         let remedy = "look at the agent's log, and on its host: tidegate doctor --agent-root DIR";
         findings.problem(Code::AgentSilent, server, (what, remedy));
     }
+    if let Some((many, names)) = named(&|view| state(view) == AgentState::InTouch && !view.unsteady.is_empty()) {
+        let what = format!("{many} with a program that does not stay up: {names}");
+        findings.problem(Code::ProgramUnsteady, server, (what, "tidegate target show NAME says which, and its last words"));
+    }
     if let Some((many, names)) = named(&|view| view.agent_version.as_deref().is_some_and(|version| version != OURS)) {
         let what = format!("{many} whose agent is not {OURS}: {names}");
         findings.warning(Code::AgentVersion, server, (what, "bring the program there to the server's version"));

@@ -12,7 +12,7 @@ use super::List;
 use super::history::history;
 use crate::web::form::{Act, Weight};
 use crate::web::layout::{Chrome, Section, fact, live, page, section};
-use crate::web::refusal::not_offered;
+use crate::web::refusal::{not_offered, warning};
 use crate::web::state::{self, Look, Tone};
 use crate::web::table::{By, Filter, empty, none, table};
 use crate::web::time::Clock;
@@ -97,6 +97,7 @@ fn labels(labels: &BTreeMap<String, String>) -> Markup {
 
 const INCOMPLETE: Look = Look { glyph: "alert", word: "incomplete", tone: Tone::Wait };
 const DRIFTED: Look = Look { glyph: "alert", word: "drift", tone: Tone::Wait };
+const UNSTEADY: Look = Look { glyph: "alert", word: "unsteady", tone: Tone::Bad };
 const AS_VERIFIED: Look = Look { glyph: "equal", word: "none", tone: Tone::Good };
 
 /// How an agent looks.
@@ -115,6 +116,18 @@ fn agent(shown: &TargetShown, clock: &Clock) -> Markup {
             (AgentState::Silent, Some(at_ms)) => { " " span.muted.small { "heard " (clock.age(at_ms)) } }
             (AgentState::Silent, None) => { " " span.muted.small { "not heard since this server began" } }
             (AgentState::InTouch | AgentState::Missing, _) => {}
+        }
+        @if shown.agent == AgentState::InTouch {
+            @for program in &shown.view.unsteady { br; (UNSTEADY.mark()) " " span.small title=(program.sentence()) { (program.component) " does not stay up" } }
+        }
+    }
+}
+
+/// What does not stay up, and what it said last.
+fn unsteady(shown: &TargetShown, clock: &Clock) -> Markup {
+    html! {
+        @for program in &shown.view.unsteady {
+            (warning(&html! { (program.sentence()) ". It ended " (clock.age(program.ended_at_ms)) "; the agent starts it again and again." }))
         }
     }
 }
@@ -143,6 +156,7 @@ pub fn target(chrome: &Chrome, view: &TargetPage) -> Markup {
         }
         (live("head", &html! {
             div.title { h1 { (name) " " (agent_look(view.shown.agent).badge()) } }
+            (unsteady(&view.shown, &clock))
             dl.facts {
                 (fact("Environment", &html! { (it.target.environment) }))
                 (fact("Last contact", &html! { @match it.contact_at_ms { Some(at_ms) => (clock.age(at_ms)), None => (none()) } }))

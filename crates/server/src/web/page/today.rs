@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use tidegate_api::view::DeploymentView;
+use tidegate_api::view::{DeploymentView, Unsteady};
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::estate::Environment;
 use tidegate_domain::measure::dora::Dora;
@@ -122,8 +122,12 @@ pub struct Agents {
     pub without: Vec<Name>,
     /// How many have none in all.
     pub without_count: u64,
-    /// The programs' versions, and how many agents run each.
+    /// The agents' versions, and how many are of each.
     pub versions: BTreeMap<String, u64>,
+    /// Programs that do not stay up, with the targets that they are on; the first few.
+    pub unsteady: Vec<(Name, Unsteady)>,
+    /// How many do not in all.
+    pub unsteady_count: u64,
 }
 
 /// Draws the page.
@@ -325,6 +329,12 @@ fn agents(agents: &Agents, clock: &Clock) -> Markup {
         p {
             strong { (number(agents.in_touch)) } " of " (number(agents.targets)) " targets in touch"
             @for (version, count) in &agents.versions { span.muted.small { " · " (number(*count)) " run " (version) } }
+        }
+        @for (target, program) in &agents.unsteady {
+            (warning(&html! { a href={ "/targets/" (target) } { (target) } ": " (program.sentence()) ", " (clock.age(program.ended_at_ms)) }))
+        }
+        @if agents.unsteady_count > agents.unsteady.len() as u64 {
+            p.small.muted { (number(agents.unsteady_count - agents.unsteady.len() as u64)) " more programs do not stay up." }
         }
         @if agents.silent_count > 0 {
             (warning(&html! {
