@@ -81,7 +81,7 @@ pub struct DeploymentDetail {
     /// Its plan.
     pub plan: Arc<Plan>,
     /// Its targets, by wave and name.
-    pub targets: Vec<TargetProgress>,
+    pub targets: Vec<Arc<TargetProgress>>,
     /// Its gates, by wave.
     pub gates: Vec<GateView>,
     /// What stands against starting it now; empty once it has started.

@@ -1,6 +1,7 @@
 //! Deployments: one line, a list, and everything.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use tidegate_api::view::{DeploymentDetail, DeploymentView, GateState, GateView, Page, Versioned};
@@ -99,7 +100,7 @@ fn facts(deployment: &Deployment, zone: &TimeZone) -> String {
 }
 
 /// How many targets of one wave are in which state: `3 healthy, 1 in progress`.
-pub fn counted<'a>(targets: impl IntoIterator<Item = &'a TargetProgress>) -> String {
+pub fn counted<'a>(targets: impl IntoIterator<Item = &'a Arc<TargetProgress>>) -> String {
     let mut counts: BTreeMap<TargetState, usize> = BTreeMap::new();
     for target in targets {
         *counts.entry(target.state).or_default() += 1;
@@ -137,10 +138,10 @@ pub fn gate_state(state: GateState) -> &'static str {
 }
 
 /// All targets of a small deployment; of a large one those that are not simply done or waiting for their turn.
-fn targets(targets: &[TargetProgress], zone: &TimeZone, all: bool) -> String {
+fn targets(targets: &[Arc<TargetProgress>], zone: &TimeZone, all: bool) -> String {
     let quiet = |state: TargetState| matches!(state, TargetState::Healthy | TargetState::Pending | TargetState::AlreadyCurrent);
     let everything = all || targets.len() <= TARGETS_MAX;
-    let shown: Vec<&TargetProgress> = targets.iter().filter(|target| everything || !quiet(target.state)).collect();
+    let shown: Vec<&Arc<TargetProgress>> = targets.iter().filter(|target| everything || !quiet(target.state)).collect();
     if shown.is_empty() {
         return String::new();
     }
@@ -165,6 +166,8 @@ fn targets(targets: &[TargetProgress], zone: &TimeZone, all: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use expect_test::expect;
     use tidegate_api::view::{DeploymentView, GateState};
     use tidegate_domain::admission::{Kind, Reason, ReasonCode};
@@ -179,7 +182,7 @@ mod tests {
         detail.deployment.started_at_ms = Some(BEGUN_MS + 1_000);
         sample::target(&mut detail, 0, TargetState::Healthy, BEGUN_MS + 9_000);
         sample::target(&mut detail, 2, TargetState::Failed, BEGUN_MS + 70_000);
-        detail.targets[2].detail = Some("step switch ended 1".into());
+        Arc::make_mut(&mut detail.targets[2]).detail = Some("step switch ended 1".into());
         let gate = &mut detail.gates[0];
         (gate.state, gate.sentence) = (GateState::Passed, "error rate: 0 is at most 0.05".into());
         let gate = &mut detail.gates[2];

@@ -1,6 +1,7 @@
 //! A deployment to show, made by the domain's own planning; only tests use it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use tidegate_api::Definition;
@@ -77,7 +78,7 @@ pub fn detail() -> DeploymentDetail {
 
 /// Puts a target into a state, with its counts, as the domain would.
 pub fn target(detail: &mut DeploymentDetail, index: usize, state: TargetState, at_ms: Millis) {
-    let progress = &mut detail.targets[index];
+    let progress = Arc::make_mut(&mut detail.targets[index]);
     (progress.state, progress.attempt, progress.changed_at_ms) = (state, 1, at_ms);
     let mut counts = BTreeMap::new();
     for progress in &detail.targets {

@@ -1,5 +1,7 @@
 //! Every state machine as a whole: what each command leads to in each state. A change of a machine is a change of these pages.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
 use expect_test::expect;
@@ -74,7 +76,7 @@ fn deployment(plan: &Plan, state: State, target: TargetState) -> Deployment {
     live.failure = (state == State::Failing).then(|| Failure { reason: "bad".into(), by: None, then: Then::FallBack, at_ms: 0 });
     let went_back = matches!(state, State::FallingBack | State::FellBack | State::FallbackFailed);
     live.fallback = went_back.then(|| live.fallback_id());
-    let progress = live.targets.get_mut(&name("web-1")).unwrap();
+    let progress = Arc::make_mut(live.targets.get_mut(&name("web-1")).unwrap());
     progress.state = target;
     progress.attempt = u32::from(!matches!(target, TargetState::Pending));
     if target == TargetState::Unknown {

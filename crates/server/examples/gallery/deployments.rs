@@ -1,6 +1,7 @@
 //! Deployments in every situation that a page must tell apart.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tidegate_api::agent::LogChunk;
 use tidegate_api::view::{DeploymentDetail, DeploymentView, GateState, GateView};
@@ -40,7 +41,8 @@ fn born(of: &str, plan: &Plan) -> Deployment {
 
 /// Puts the targets of a wave into states, in order; the last state repeats.
 fn put(it: &mut Deployment, wave: u32, states: &[TargetState]) {
-    for (index, target) in it.targets.values_mut().filter(|target| target.wave == wave).enumerate() {
+    let of_wave = it.targets.values_mut().filter(|target| target.wave == wave).map(Arc::make_mut);
+    for (index, target) in of_wave.enumerate() {
         let state = states[index.min(states.len() - 1)];
         target.state = state;
         if state != TargetState::Pending {
@@ -61,7 +63,7 @@ fn wait(it: &mut Deployment, on: WaitingOn, until_ms: Option<Millis>) {
 
 fn page_of(it: Deployment, plan: Plan, gates: Vec<GateView>) -> DeploymentPage {
     let sentence = it.waiting.as_ref().map_or_else(|| it.state.as_str().replace('_', " "), |held| held.on.sentence());
-    let mut targets: Vec<TargetProgress> = it.targets.values().cloned().collect();
+    let mut targets: Vec<Arc<TargetProgress>> = it.targets.values().cloned().collect();
     targets.sort_by_key(|target| target.wave);
     DeploymentPage {
         release: Some(ReleaseLink { id: id("REL-01k8q2"), application: name("ledger"), version: world::version("1.2") }),
@@ -198,7 +200,7 @@ pub fn question() -> DeploymentPage {
     put(&mut it, 0, &[TargetState::Healthy]);
     put(&mut it, 1, &[TargetState::Healthy, TargetState::Unknown, TargetState::InProgress]);
     (it.wave, it.phase, it.state) = (1, Phase::Targets, State::Paused);
-    if let Some(target) = it.targets.get_mut(&name("prod-03")) {
+    if let Some(target) = it.targets.get_mut(&name("prod-03")).map(Arc::make_mut) {
         target.steps = steps(StepState::Unknown);
         target.detail = Some("step migrate was running when the agent went away; it must not run twice".into());
     }
@@ -285,7 +287,7 @@ pub fn one_target() -> DeploymentPage {
         &[TargetState::Failed, TargetState::Healthy, TargetState::InProgress, TargetState::InProgress, TargetState::Ordered],
     );
     (it.wave, it.phase) = (2, Phase::Targets);
-    if let Some(target) = it.targets.get_mut(&name("prod-05")) {
+    if let Some(target) = it.targets.get_mut(&name("prod-05")).map(Arc::make_mut) {
         target.steps = steps(StepState::Failed);
         target.detail = Some("step migrate ended 1: no space left on device".into());
     }

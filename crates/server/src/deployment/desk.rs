@@ -482,7 +482,7 @@ async fn load(app: &App, id: &Id) -> Result<Copy, No> {
     for row in app.store.targets_of(id).await? {
         let progress: TargetProgress =
             serde_json::from_str(&row.body).map_err(|error| Fault::new(format!("target {} of {id}: {error}", row.target)))?;
-        targets.insert(row.target, progress);
+        targets.insert(row.target, Arc::new(progress));
     }
     deployment.targets = targets;
     let plan = Arc::new(plan(app, &deployment.plan).await?);

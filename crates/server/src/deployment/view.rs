@@ -1,5 +1,7 @@
 //! What is shown of a deployment.
 
+use std::sync::Arc;
+
 use tidegate_api::view::{DeploymentDetail, DeploymentView, GateState, GateView};
 use tidegate_domain::Id;
 use tidegate_domain::deployment::plan::Plan;
@@ -25,7 +27,7 @@ pub fn without_reasons(deployment: &Deployment) -> DeploymentView {
 pub async fn detail(app: &App, id: &Id) -> Result<(DeploymentDetail, u64), No> {
     let now_ms = app.now_ms();
     let read = desk::read_light(app, id, |copy| {
-        let mut targets: Vec<TargetProgress> = copy.deployment.targets.values().cloned().collect();
+        let mut targets: Vec<Arc<TargetProgress>> = copy.deployment.targets.values().cloned().collect();
         targets.sort_by(|a, b| (a.wave, &a.target).cmp(&(b.wave, &b.target)));
         (copy.plan.clone(), targets, gates(&copy.deployment, &copy.plan, now_ms), copy.version)
     });

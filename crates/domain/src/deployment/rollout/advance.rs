@@ -226,7 +226,7 @@ impl Deployment {
         let failed = of_wave().filter(|progress| progress.state.is_failure()).count() as u32;
         let healthy = of_wave().filter(|progress| good(progress)).count() as u32;
         // All failed within a generous budget is failure all the same: at least one success is required before it goes further.
-        if failed > 0 && !self.targets.values().any(good) {
+        if failed > 0 && !self.targets.values().any(|progress| good(progress)) {
             let reason = format!("no target has succeeded by the end of wave {}; {}", self.wave + 1, self.first_failure());
             return Next::Do(vec![self.failing(plan, reason)]);
         }
@@ -321,7 +321,7 @@ impl Deployment {
             return None;
         }
         let late = |state: TargetState| -> Vec<Name> {
-            let late = |progress: &&TargetProgress| {
+            let late = |progress: &&Arc<TargetProgress>| {
                 progress.state == state && due_by(plan, progress).is_some_and(|due_ms| due_ms <= now_ms)
             };
             self.targets.values().filter(late).map(|progress| progress.target.clone()).collect()

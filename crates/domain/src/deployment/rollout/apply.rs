@@ -1,6 +1,7 @@
 //! `apply`: the only thing that changes a deployment. It cannot fail.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{
     Deployment, Event, Failure, GateOutcome, GateProgress, Held, Pause, Phase, Side, State, TargetState, gate_key_prefix,
@@ -135,7 +136,7 @@ impl Deployment {
     fn change_target(&mut self, event: &Event, at_ms: Millis) {
         if let Event::TargetReported { target, state, steps, detail, .. } = event {
             self.put(target, *state, detail.clone(), at_ms);
-            if let Some(progress) = self.targets.get_mut(target) {
+            if let Some(progress) = self.targets.get_mut(target).map(Arc::make_mut) {
                 progress.begun_at_ms.get_or_insert(at_ms);
                 progress.steps.clone_from(steps);
             }
@@ -210,7 +211,7 @@ impl Deployment {
 
     fn order(&mut self, target: &Name, start_at: usize, at_ms: Millis) {
         self.put(target, TargetState::Ordered, None, at_ms);
-        if let Some(progress) = self.targets.get_mut(target) {
+        if let Some(progress) = self.targets.get_mut(target).map(Arc::make_mut) {
             progress.attempt += 1;
             progress.ordered_at_ms = Some(at_ms);
             progress.begun_at_ms = None;
@@ -237,7 +238,7 @@ impl Deployment {
     }
 
     fn put(&mut self, target: &Name, state: TargetState, detail: Option<String>, at_ms: Millis) {
-        let Some(progress) = self.targets.get_mut(target) else { return };
+        let Some(progress) = self.targets.get_mut(target).map(Arc::make_mut) else { return };
         let before = std::mem::replace(&mut progress.state, state);
         progress.detail = detail;
         progress.changed_at_ms = at_ms;

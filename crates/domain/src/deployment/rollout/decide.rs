@@ -1,6 +1,7 @@
 //! `decide`: may this be? A person's wish, an agent's report or a probe's reading becomes events, or a refusal.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::{Deployment, Event, Phase, State, TargetProgress, TargetState, Then};
 use crate::Millis;
@@ -269,7 +270,7 @@ impl Deployment {
         if !matches!(self.state, State::Running | State::Paused | State::Baking) {
             return Err(self.forbids("change a target's way", "that is possible while it is running, baking or paused"));
         }
-        self.targets.get(target).ok_or_else(|| Refusal::not_found("target in this deployment", target))
+        self.targets.get(target).map(Arc::as_ref).ok_or_else(|| Refusal::not_found("target in this deployment", target))
     }
 
     fn decide_report(&self, plan: &Plan, report: &Report) -> Vec<Event> {

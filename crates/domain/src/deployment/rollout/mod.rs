@@ -9,6 +9,7 @@ mod decide;
 mod event;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -395,9 +396,9 @@ pub struct Deployment {
     /// That it was carried out elsewhere, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recorded: Option<Recorded>,
-    /// Its targets; stored in rows of their own.
+    /// Its targets; stored in rows of their own. Shared with whoever shows them: ten thousand are not copied for a page.
     #[serde(skip)]
-    pub targets: BTreeMap<Name, TargetProgress>,
+    pub targets: BTreeMap<Name, Arc<TargetProgress>>,
 }
 
 /// What something waits on, as stored and shown.
@@ -471,9 +472,9 @@ impl Deployment {
     /// A deployment with a plan, asked for but not started.
     pub fn new(birth: Birth<'_>, now_ms: Millis) -> Deployment {
         let plan = birth.plan;
-        let targets: BTreeMap<Name, TargetProgress> = plan
+        let targets: BTreeMap<Name, Arc<TargetProgress>> = plan
             .targets()
-            .map(|(wave, target)| (target.name.clone(), TargetProgress::new(&target.name, wave as u32, now_ms)))
+            .map(|(wave, target)| (target.name.clone(), Arc::new(TargetProgress::new(&target.name, wave as u32, now_ms))))
             .collect();
         Deployment {
             id: birth.id,

@@ -8,12 +8,14 @@ mod one_target;
 mod target_list;
 mod waves;
 
+use std::sync::Arc;
+
 use maud::{Markup, html};
 use serde::Deserialize;
 use tidegate_api::agent::LogChunk;
 use tidegate_api::view::{DeploymentDetail, EventView};
 use tidegate_domain::access::Permission;
-use tidegate_domain::deployment::rollout::TargetState;
+use tidegate_domain::deployment::rollout::{TargetProgress, TargetState};
 use tidegate_domain::{Id, Name};
 
 use super::history::history;
@@ -35,6 +37,13 @@ pub struct DeploymentPage {
     pub asked: Asked,
     /// The end of the log of the asked target's current attempt, in order.
     pub log: Vec<LogChunk>,
+}
+
+impl DeploymentPage {
+    /// Its targets, by wave and name.
+    fn targets(&self) -> impl Iterator<Item = &TargetProgress> {
+        self.detail.targets.iter().map(Arc::as_ref)
+    }
 }
 
 /// The page's query.

@@ -17,7 +17,7 @@ const QUESTIONS: usize = 5;
 
 /// A target whose uncertain step a person must speak for.
 pub fn questions(chrome: &Chrome, view: &DeploymentPage) -> Markup {
-    let asking: Vec<&TargetProgress> = view.detail.targets.iter().filter(|target| target.state == TargetState::Unknown).collect();
+    let asking: Vec<&TargetProgress> = view.targets().filter(|target| target.state == TargetState::Unknown).collect();
     let open = matches!(view.detail.deployment.state, State::Running | State::Paused | State::Baking);
     if asking.is_empty() || !open {
         return html! {};

@@ -15,7 +15,7 @@ const ROWS: usize = 50;
 
 pub fn list(view: &DeploymentPage, clock: &Clock) -> Markup {
     let asked = &view.asked;
-    let mut shown: Vec<&TargetProgress> = view.detail.targets.iter().filter(|target| is_asked(asked, target)).collect();
+    let mut shown: Vec<&TargetProgress> = view.targets().filter(|target| is_asked(asked, target)).collect();
     shown.sort_by_key(|target| (urgency(target.state), target.wave));
     let page: Vec<&TargetProgress> = shown.iter().skip(asked.from).take(ROWS).copied().collect();
     let rows = html! { @for target in &page { (row(view, target, clock)) } };

@@ -43,7 +43,7 @@ pub fn waves(chrome: &Chrome, view: &DeploymentPage, clock: &Clock) -> Markup {
 
 fn by_wave(view: &DeploymentPage) -> Vec<Vec<&TargetProgress>> {
     let mut waves = vec![Vec::new(); view.detail.plan.waves.len()];
-    for target in &view.detail.targets {
+    for target in view.targets() {
         if let Some(wave) = waves.get_mut(target.wave as usize) {
             wave.push(target);
         }
