@@ -16,7 +16,7 @@ use crate::text::plan::count;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 A file is one batch, all or none; a batch that is sent again is known again:
-  source: ci.example
+  source: ci.example           # more, and how to write a time: docs/guide/records.md
   deployments:
     - {reference: run 4711, application: shop, environment: production, versions: {shop-web: \"1.4\"},
        started_at_ms: 1767225600000, ended_at_ms: 1767225720000}")]

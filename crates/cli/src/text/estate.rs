@@ -47,10 +47,11 @@ pub fn components(page: &Page<Versioned<Component>>) -> String {
     table(["component", "application", "runs on", "steps"], rows)
 }
 
-/// A page of environments.
+/// A page of environments, on the way to production as pages list them.
 pub fn environments(page: &Page<Versioned<Environment>>) -> String {
-    let rows = page.rows.iter().map(|row| {
-        let environment = &row.value;
+    let mut environments: Vec<&Environment> = page.rows.iter().map(|row| &row.value).collect();
+    environments.sort_by_key(|it| (it.position, &it.name));
+    let rows = environments.into_iter().map(|environment| {
         let tier = match environment.tier {
             Tier::Development => "development",
             Tier::Test => "test",

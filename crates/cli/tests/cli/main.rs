@@ -7,6 +7,7 @@ mod help;
 mod init;
 mod plain;
 mod process;
+mod records;
 mod story;
 mod validate;
 mod world;

@@ -66,7 +66,7 @@ pub struct Dora {
     pub deployment_rework_rate: Option<f64>,
     /// How many deployments were counted.
     pub deployments: u64,
-    /// Days of the period, which the frequency is a share of: all of them, those without a deployment too.
+    /// Days that the frequency is a share of: from the first deployment that was counted to the end of the period, at least one.
     #[serde(default)]
     pub period_days: f64,
     /// How change lead times spread.

@@ -153,7 +153,7 @@ fn facts(shown: &ChangeShown, clock: &Clock) -> Markup {
     html! {
         dl.facts {
             (fact("Class", &html! { strong { (class(content.class)) } span.muted { " · " (class_means(content.class)) } }))
-            (fact("Risk × impact", &html! { (level(content.risk)) " × " (level(content.impact)) }))
+            (fact("Risk × impact", &at_stake(change)))
             (fact("Of", &html! { (content.application) @if !versions.is_empty() { span.muted { " · " (versions.join(", ")) } } }))
             (fact("In", &html! { (content.environments.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")) }))
             @if let Some(release) = &shown.release { (fact("Release", &release.link())) }
@@ -177,6 +177,13 @@ fn class_means(class: Class) -> &'static str {
         Class::Standard => "pre-authorised",
         Class::Normal => "assessed and authorised",
         Class::Emergency => "shortened assessment, reviewed afterwards",
+    }
+}
+
+/// Risk and impact as its author sees them; what was made elsewhere was not assessed here.
+pub fn at_stake(change: &Change) -> Markup {
+    html! {
+        @if change.recorded.is_some() { (none()) } @else { (level(change.content.risk)) " × " (level(change.content.impact)) }
     }
 }
 

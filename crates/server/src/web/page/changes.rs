@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use tidegate_domain::change::{Change, Class};
 
 use super::List;
-use super::change::{class, level, look};
+use super::change::{at_stake, class, level, look};
 use crate::web::layout::{Chrome, Section, live, page, section_with};
 use crate::web::table::{By, Filter, empty, table};
 use crate::web::time::Clock;
@@ -89,7 +89,7 @@ fn row(change: &Change, clock: &Clock) -> Markup {
             th scope="row" { a href={ "/changes/" (change.id) } { (content.title) } " " span.small.muted.whole { (change.id) } }
             td data-head="State" { (look(change)) }
             td data-head="Class" { (class(content.class)) }
-            td data-head="Risk × impact" { span.whole { (level(content.risk)) " × " (level(content.impact)) } }
+            td data-head="Risk × impact" { span.whole { (at_stake(change)) } }
             td data-head="Where" { (content.application) " → " (where_to.join(", ")) }
             td data-head="Author" { (change.author) " " span.muted.small { (clock.age(change.created_at_ms)) } }
             td data-head="Approvals" {

@@ -111,7 +111,7 @@ fn figures(dora: &Dora) -> Markup {
                 div { dt { (name) } dd { @match figure { Some(figure) => (figure), None => span.muted title="nothing was counted" { "–" } } } }
             }
         }
-        p.small.muted { "Counted from " (counted(dora.deployments, "deployment")) ". Change lead time and recovery time are medians." }
+        p.small.muted { "Counted from " (counted(dora.deployments, "deployment")) "; the frequency is that of the " (counted(dora.period_days.round() as u64, "day")) " since the first. Change lead time and recovery time are medians." }
     }
 }
 

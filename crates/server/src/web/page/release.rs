@@ -5,7 +5,7 @@ use tidegate_api::view::{DeploymentView, EventView};
 use tidegate_domain::access::Permission;
 use tidegate_domain::change::Change;
 use tidegate_domain::estate::Environment;
-use tidegate_domain::release::{Phase, PhaseState, Release, State};
+use tidegate_domain::release::{Milestone, Phase, PhaseState, Release, State};
 use tidegate_domain::{Digest, Name, Version};
 
 use super::change::{ChangeShown, Heading, panel};
@@ -193,19 +193,38 @@ fn when(phase: &Phase, clock: &Clock) -> Markup {
     }
 }
 
+/// Milestones of the past that are all shown; more of them are folded.
+const MILESTONES_PAST_OPEN: usize = 6;
+/// Characters of a milestone's text that are shown; the rest is folded.
+const TEXT_CHARS_SHOWN: usize = 160;
+
 /// The dated points, those of the past told apart from those to come.
 fn milestones(release: &Release, clock: &Clock) -> Markup {
+    let (past, to_come): (Vec<_>, Vec<_>) = release.milestones.iter().partition(|it| it.at_ms < clock.now_ms);
     let meant = clock.in_zone(&release.zone);
+    let list = |dated: &[&Milestone]| html! { ol.milestones { @for it in dated { (milestone(it, &meant)) } } };
     html! {
-        ol.milestones {
-            @for it in &release.milestones {
-                li.past[it.at_ms < clock.now_ms] {
-                    span.when { (meant.day(it.at_ms)) }
-                    div {
-                        strong { (it.title) }
-                        @if it.at_ms >= clock.now_ms { " " span.muted { (counted(meant.days_left(it.at_ms).unsigned_abs(), "day")) " left" } }
-                        @if !it.text.is_empty() { p.small.muted { (it.text) } }
-                    }
+        @if past.len() > MILESTONES_PAST_OPEN {
+            details.numbers { summary { (counted(past.len() as u64, "milestone")) " of the past" } (list(&past)) }
+            @if to_come.is_empty() { p.muted { "None is to come." } } @else { (list(&to_come)) }
+        } @else {
+            (list(&past.into_iter().chain(to_come).collect::<Vec<_>>()))
+        }
+    }
+}
+
+fn milestone(it: &Milestone, meant: &Clock) -> Markup {
+    let is_past = it.at_ms < meant.now_ms;
+    html! {
+        li.past[is_past] {
+            span.when { (meant.day(it.at_ms)) }
+            div {
+                strong { (it.title) }
+                @if !is_past { " " span.muted { (counted(meant.days_left(it.at_ms).unsigned_abs(), "day")) " left" } }
+                @match it.text.char_indices().nth(TEXT_CHARS_SHOWN) {
+                    None if it.text.is_empty() => {},
+                    None => p.small.muted { (it.text) },
+                    Some((at, _)) => details.small.muted { summary { (it.text[..at]) "…" } p { (it.text) } },
                 }
             }
         }
