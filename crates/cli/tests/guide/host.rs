@@ -44,7 +44,7 @@ pub fn bridge(address: &str) {
 }
 
 impl Host {
-    /// Makes a host with an address on the bridge, and `program` lying in its administrator's home.
+    /// Makes a host with an address on the bridge, and `program` and what is packaged with it lying in its administrator's home.
     pub fn boot(name: &str, address: &str, kind: Kind, (folder, program): (&Path, &Path)) -> Host {
         run("ip", &["netns", "add", name]);
         let port = format!("port-{name}");
@@ -71,6 +71,7 @@ impl Host {
         ]);
         first.args(["bash", "-c", include_str!("host.sh"), "host.sh", name]).arg(folder.join(name)).arg(program);
         first.arg(if kind == Kind::Systemd { "systemd" } else { "plain" });
+        first.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging"));
         let mut first = first.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("unshare starts");
         let mut said = String::new();
         BufReader::new(first.stdout.take().expect("piped")).read_line(&mut said).expect("its words");

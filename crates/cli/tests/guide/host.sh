@@ -1,7 +1,7 @@
 # Becomes the first process of a host of its own: a fresh root with this machine's /usr in it, read-only.
-#   host.sh NAME FOLDER PROGRAM plain|systemd
+#   host.sh NAME FOLDER PROGRAM plain|systemd PACKAGING
 set -e
-name=$1 root=$2/root program=$3 kind=$4
+name=$1 root=$2/root program=$3 kind=$4 packaging=$5
 mount --make-rprivate /
 hostname "$name"
 mkdir -p "$root"
@@ -16,6 +16,7 @@ mount -t tmpfs -o mode=755 none usr/local/bin
 for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$folder"; done
 touch root/tidegate
 mount --bind "$program" root/tidegate
+cp -r "$packaging" root/packaging
 printf 'root:x:0:0:root:/root:/bin/bash\nmessagebus:x:100:100::/:/bin/false\nnobody:x:65534:65534::/:/bin/false\n' > etc/passwd
 printf 'root:x:0:\nmessagebus:x:100:\nnogroup:x:65534:\n' > etc/group
 printf '127.0.0.1 localhost\n' > etc/hosts
@@ -27,6 +28,7 @@ for node in null zero full random urandom tty; do
   mount --bind "/dev/$node" "dev/$node"
 done
 ln -s /proc/self/fd dev/fd
+ln -s pts/ptmx dev/ptmx
 mkdir dev/shm
 mount -t tmpfs none dev/shm
 mount -t tmpfs -o mode=755 none run

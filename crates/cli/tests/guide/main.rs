@@ -33,6 +33,12 @@ fn slow_systemd_does_what_orders_say() {
     in_a_world_of_its_own("inside_the_systemd_driver_is_tried");
 }
 
+/// The units of the Debian package, which nobody has started by hand.
+#[test]
+fn slow_the_packaged_units_start_and_work() {
+    in_a_world_of_its_own("inside_the_packaged_units_are_tried");
+}
+
 /// What this machine cannot do, if there is something.
 fn missing() -> Option<&'static str> {
     let good = |program: &str, words: &[&str]| Command::new(program).args(words).output().is_ok_and(|it| it.status.success());
@@ -142,6 +148,12 @@ async fn follow(file: &str, machines: &[(&str, &str, Kind)]) {
 #[ignore = "started by slow_the_first_hour_can_be_followed_word_for_word"]
 async fn inside_the_first_hour_is_followed() {
     follow("../../docs/guide/first-hour.md", &HOSTS).await;
+}
+
+#[tokio::test]
+#[ignore = "started by slow_the_packaged_units_start_and_work"]
+async fn inside_the_packaged_units_are_tried() {
+    follow("tests/guide/packaged.md", &[HOSTS[2]]).await;
 }
 
 #[tokio::test]
