@@ -33,6 +33,7 @@ mod ratchet;
 mod runner;
 mod services;
 mod supervisor;
+mod words;
 
 use std::ffi::OsString;
 use std::future::Future;

@@ -23,6 +23,7 @@ use crate::fetch::FetchError;
 use crate::item::{Item, Work, items};
 use crate::journal::Record;
 use crate::past::{Known, Past};
+use crate::words::NOTE;
 
 /// Tries of one item over all lives of the agent: a step that brings the host down each time must not do so for ever.
 pub const TRIES_MAX: u32 = 10;
@@ -269,7 +270,7 @@ impl Runner<'_> {
     fn keep(&self, item: &Item<'_>, number: u32, end: End, clock: Option<Instant>) -> io::Result<End> {
         if let Some(detail) = &end.detail {
             let folder = script::last_folder(&self.attempt.entry.try_folder(item.position, number));
-            say(&folder, &format!("── {}: {detail} ──", state_text(end.state)))?;
+            say(&folder, &format!("{NOTE}{}: {detail} ──", state_text(end.state)))?;
         }
         let earlier = self.attempt.record(item.position);
         let took_ms = end.took_ms.or_else(|| clock.map(|clock| clock.elapsed().as_millis() as u64));
@@ -345,7 +346,7 @@ fn resolved(earlier: Result<Earlier, End>, class: Class) -> Earlier {
 /// The line above what people see of a try.
 fn heading(item: &Item<'_>, number: u32) -> String {
     let again = if number > 1 { format!(", try {number}") } else { String::new() };
-    format!("── {}, version {}{again} ──", item.name(), item.installation.version)
+    format!("{NOTE}{}, version {}{again} ──", item.name(), item.installation.version)
 }
 
 fn seen(run: Result<Run, End>) -> Option<End> {

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::driver::End;
 use crate::launch::{self, Fate, Launch, Program};
 use crate::pid::Process;
 use crate::place::{Place, Root};
-use crate::{crash, durable};
+use crate::{crash, durable, words};
 
 const RESTART_FIRST: Duration = Duration::from_secs(1);
 const RESTART_LONGEST: Duration = Duration::from_secs(30);
@@ -118,7 +118,10 @@ impl Services {
         let ended_at_once = tokio::time::timeout(SETTLE, process.ended()).await.is_ok();
         *watcher = Some(self.watch(name, place, Some(process.clone())));
         if ended_at_once {
-            return Err(End::new(StepState::Failed, format!("ended at once after its start{}", quoted(last_words(place)))));
+            return Err(End::new(
+                StepState::Failed,
+                format!("ended at once after its start{}", words::quoted(words::last(&place.log()).as_deref())),
+            ));
         }
         Ok(process.pid)
     }
@@ -204,13 +207,13 @@ impl Services {
             if let Some(process) = process.take() {
                 let began = Instant::now();
                 watch_log_until(place, process.ended()).await;
-                let words = last_words(place);
+                let words = words::last(&place.log());
                 unit.has_ended(words.as_deref().unwrap_or_default());
                 if began.elapsed() >= STEADY {
                     wait = Duration::ZERO;
                 }
                 wait = (wait * 2).clamp(RESTART_FIRST, RESTART_LONGEST);
-                tracing::warn!(component = %name, "{name} has ended and is started again in {} s{}", wait.as_secs(), quoted(words));
+                tracing::warn!(component = %name, "{name} has ended and is started again in {} s{}", wait.as_secs(), words::quoted(words.as_deref()));
             }
             tokio::time::sleep(wait).await;
             let _held = unit.watcher.lock().await;
@@ -369,31 +372,10 @@ fn rotate(place: &Place) -> io::Result<bool> {
     let log = place.log();
     let is_long = fs::metadata(&log).is_ok_and(|about| about.len() > LOG_BYTES_MAX);
     if is_long {
-        fs::write(log.with_extension("1"), end_of(&log, LOG_BYTES_MAX)?)?;
+        fs::write(log.with_extension("1"), words::end_of(&log, LOG_BYTES_MAX)?)?;
         OpenOptions::new().write(true).open(&log)?.set_len(0)?;
     }
     Ok(is_long)
-}
-
-/// The last bytes of a file.
-fn end_of(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut file = fs::File::open(path)?;
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(bytes_max)))?;
-    let mut bytes = Vec::new();
-    file.take(bytes_max).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-fn quoted(last_words: Option<String>) -> String {
-    last_words.map_or_else(String::new, |words| format!("; its last words: {words}"))
-}
-
-/// The last line of the log.
-fn last_words(place: &Place) -> Option<String> {
-    let text = String::from_utf8_lossy(&end_of(&place.log(), 400).unwrap_or_default()).into_owned();
-    let line = text.lines().rev().find(|line| !line.trim().is_empty());
-    line.map(|line| line.trim().chars().take(200).collect())
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::durable;
 use crate::launch::{self, Launch, Program};
 use crate::pid::Process;
+use crate::words::{self, NOTE};
 
 /// Between the soft signal and the hard one.
 pub const GRACE: Duration = Duration::from_secs(5);
@@ -150,6 +151,7 @@ impl Supervisor<'_> {
 
     fn ended(&self, status: ExitStatus, why: Option<StepState>, took: Duration) -> Ended {
         let took_ms = took.as_millis() as u64;
+        let words = || words::quoted(words::last(&self.folder.join(OUTPUT)).as_deref());
         let exec_error = launch::exec_error(&child_folder(self.folder));
         let (state, exit_code, detail) = match (why, exec_error, status.code()) {
             (Some(StepState::TimedOut), _, _) => {
@@ -158,9 +160,10 @@ impl Supervisor<'_> {
             (Some(state), _, _) => (state, None, Some("was ended on request".into())),
             (None, Some(error), _) => (StepState::Errored, None, Some(error)),
             (None, None, Some(0)) => (StepState::Succeeded, Some(0), None),
-            (None, None, Some(code)) => (StepState::Failed, Some(code), Some(format!("ended with exit code {code}"))),
+            (None, None, Some(code)) => (StepState::Failed, Some(code), Some(format!("ended with exit code {code}{}", words()))),
             (None, None, None) => {
-                (StepState::Failed, None, Some(format!("was ended by signal {}", status.signal().unwrap_or_default())))
+                let signal = status.signal().unwrap_or_default();
+                (StepState::Failed, None, Some(format!("was ended by signal {signal}{}", words())))
             }
         };
         Ended { state, exit_code, took_ms, detail }
@@ -185,7 +188,7 @@ fn keep_output(mut reader: PipeReader, path: &Path) {
         let mut written = file.write_all(&buffer[..kept]);
         left -= kept as u64;
         if kept < count {
-            let note = format!("\n── output cut after {} bytes ──\n", limits::STEP_OUTPUT_BYTES_MAX);
+            let note = format!("\n{NOTE}output cut after {} bytes ──\n", limits::STEP_OUTPUT_BYTES_MAX);
             written = written.and_then(|()| file.write_all(note.as_bytes()));
             output = None;
         }

@@ -165,14 +165,19 @@ async fn what_cannot_run_says_why() {
         ),
         ("missing", vec![], "bin/missing of the artifact cannot be found: No such file or directory (os error 2)"),
         ("plain", vec![], "cannot be started: Permission denied (os error 13)"),
-        ("fails", vec![], "ended with exit code 7"),
+        ("fails", vec![], "ended with exit code 7; its last words: no such table"),
+        ("mute", vec![], "ended with exit code 7"),
     ];
     let world = World::running().await;
     for (number, (name, args, sentence)) in sentences.into_iter().enumerate() {
         let args = args.into_iter().map(str::to_owned).collect();
         let action = Action::Script { run: format!("bin/{name}"), args, class: Class::Idempotent, verify: Vec::new() };
-        let files =
-            [("bin/echo", "#!/bin/sh\n", 0o755), ("bin/plain", "no program", 0o644), ("bin/fails", "#!/bin/sh\nexit 7\n", 0o755)];
+        let files = [
+            ("bin/echo", "#!/bin/sh\n", 0o755),
+            ("bin/plain", "no program", 0o644),
+            ("bin/fails", "#!/bin/sh\necho no such table >&2\nexit 7\n", 0o755),
+            ("bin/mute", "#!/bin/sh\nexit 7\n", 0o755),
+        ];
         let files: Vec<_> = files.map(|(path, text, mode)| (path.to_owned(), text.as_bytes().to_vec(), mode)).to_vec();
         let mut installation =
             world.installation("1.0", tidegate_domain::deployment::artifact::Format::TarGz, crate::world::tar_gz(&files));
