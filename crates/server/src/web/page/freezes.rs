@@ -204,15 +204,26 @@ fn exceptions(chrome: &Chrome, deployments: &[DeploymentView], freeze: &Freeze) 
     html! {
         @if !freeze.exceptions.is_empty() {
             h4 { "Exceptions" }
-            ul.lines.stacked { @for exception in &freeze.exceptions { (self::exception(chrome, freeze, exception)) } }
+            ul.lines.stacked { @for exception in &freeze.exceptions { (self::exception(chrome, (freeze, open), (exception, deployments))) } }
         }
         @if open { (request(chrome, deployments, freeze)) }
     }
 }
 
-fn exception(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup {
+fn exception(
+    chrome: &Chrome,
+    (freeze, open): (&Freeze, bool),
+    (exception, deployments): (&Exception, &[DeploymentView]),
+) -> Markup {
     let clock = chrome.clock();
+    let known = deployments.iter().map(|view| &view.deployment).find(|it| it.id == exception.deployment);
     let (look, told) = match &exception.state {
+        ExceptionState::Requested if !open => {
+            (Look { glyph: "minus", word: "not decided", tone: Tone::Idle }, html! { "the freeze is over" })
+        }
+        ExceptionState::Approved { by, .. } if !open => {
+            (Look { glyph: "check", word: "approved", tone: Tone::Idle }, html! { "by " (by) "; the freeze is over" })
+        }
         ExceptionState::Requested => {
             (Look { glyph: "person", word: "asked", tone: Tone::Wait }, html! { "somebody else has to decide" })
         }
@@ -233,9 +244,12 @@ fn exception(chrome: &Chrome, freeze: &Freeze, exception: &Exception) -> Markup 
         li {
             (look.badge())
             div.grow {
-                a href={ "/deployments/" (exception.deployment) } { (exception.deployment) } ": " (exception.reason)
+                a href={ "/deployments/" (exception.deployment) } {
+                    @match known { Some(it) => { (it.application) " " (it.version_line()) " → " (it.environment) }, None => (exception.deployment) }
+                }
+                ": " (exception.reason)
                 p.small.muted { "asked by " (exception.requested_by) " " (clock.age(exception.requested_at_ms)) " · " (told) }
-                @if exception.state == ExceptionState::Requested { (ruling(chrome, freeze, exception)) }
+                @if open && exception.state == ExceptionState::Requested { (ruling(chrome, freeze, exception)) }
             }
         }
     }
