@@ -143,7 +143,9 @@ function rough(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min`;
-  return s < 172800 ? `${Math.floor(s / 3600)} h` : `${Math.floor(s / 86400)} days`;
+  if (s < 172800) return `${Math.floor(s / 3600)} h`;
+  if (s < 8640000) return `${Math.floor(s / 86400)} days`;
+  return s < 63115200 ? `${Math.floor(s / 2629800)} months` : `${Math.floor(s / 31557600)} years`;
 }
 
 // The server's clock decides; this machine's only counts on from it.

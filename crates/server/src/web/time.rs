@@ -107,14 +107,17 @@ fn instant(at_ms: Millis) -> String {
     Timestamp::from_millisecond(at_ms).map_or_else(|_| String::new(), |instant| instant.to_string())
 }
 
-/// A span in its largest unit: `45 s`, `3 min`, `2 h`, `5 days`. The script says it in the same words.
+/// A span in its largest unit: `45 s`, `3 min`, `2 h`, `5 days`, `7 months`, `3 years`. The script says it in the same words.
 pub fn rough(span_ms: i64) -> String {
     let seconds = span_ms / 1_000;
     match seconds {
         ..60 => format!("{seconds} s"),
         60..3_600 => format!("{} min", seconds / 60),
         3_600..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
+        172_800..8_640_000 => format!("{} days", seconds / 86_400),
+        // Twelfths of a mean year, and mean years.
+        8_640_000..63_115_200 => format!("{} months", seconds / 2_629_800),
+        _ => format!("{} years", seconds / 31_557_600),
     }
 }
 
@@ -161,6 +164,11 @@ mod tests {
     #[test]
     fn spans_are_short() {
         assert_eq!([rough(59_999), rough(60_000), rough(7_200_000), rough(864_000_000)], ["59 s", "1 min", "2 h", "10 days"]);
+        let days = |days: i64| rough(days * 86_400_000);
+        assert_eq!(
+            [days(99), days(100), days(730), days(731), days(3_014)],
+            ["99 days", "3 months", "23 months", "2 years", "8 years"]
+        );
         assert_eq!([exact(1), exact(252_000), exact(7_500_000)], ["1 s", "4 min 12 s", "2 h 05 min"]);
         assert_eq!([took(1_240), took(61_000)], ["1.2 s", "1 min 01 s"]);
     }

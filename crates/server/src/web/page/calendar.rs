@@ -275,7 +275,7 @@ fn releases(day: &Day, compact: bool) -> Markup {
             @for release in day.releases.iter().take(RELEASES_MAX) {
                 a.entry.release href={ "/releases/" (release.id) } title=(release.title) { (glyph("diamond")) (release.application) " " (release.version) }
             }
-            @if day.releases.len() > RELEASES_MAX { span.small.muted { "+" (day.releases.len() - RELEASES_MAX) " releases" } }
+            @if day.releases.len() > RELEASES_MAX { span.small.muted { "+" (counted((day.releases.len() - RELEASES_MAX) as u64, "release")) } }
         }
     }
 }
@@ -291,7 +291,7 @@ fn milestones(day: &Day, compact: bool) -> Markup {
             @for dated in day.milestones.iter().take(MILESTONES_MAX) {
                 a.entry.milestone href={ "/releases/" (dated.release.id) } title={ (dated.release.application) " " (dated.release.version) ": " (dated.milestone.title) } { (glyph("half")) (dated.milestone.title) }
             }
-            @if day.milestones.len() > MILESTONES_MAX { span.small.muted { "+" (day.milestones.len() - MILESTONES_MAX) " milestones" } }
+            @if day.milestones.len() > MILESTONES_MAX { span.small.muted { "+" (counted((day.milestones.len() - MILESTONES_MAX) as u64, "milestone")) } }
         }
     }
 }
