@@ -56,6 +56,7 @@ try {
     ["artifacts", "/artifacts"],
     ["audit", "/audit"],
     ["people", "/people"],
+    ["tokens", "/tokens"],
     ["settings", "/settings"],
   ]) {
     console.log(`looking at ${path}`);

@@ -11,7 +11,7 @@ use crate::process::{Server, run as run_to_end};
 use crate::{browser, series, steps, tree};
 
 /// What the navigation does not name.
-const OTHER_PAGES: [&str; 3] = ["/people", "/settings", "/docs/api"];
+const OTHER_PAGES: [&str; 4] = ["/people", "/tokens", "/settings", "/docs/api"];
 /// What is worth a picture and no page leads to by a first link.
 const FULL_PAGES: [&str; 7] = [
     "/calendar?view=quarter&at=2019-02-01",

@@ -196,16 +196,24 @@ impl Agent {
     async fn poll(self: &Arc<Self>, poll_seconds: u32) {
         let longest = if poll_seconds == 0 { limits::POLL_SECONDS } else { poll_seconds.min(limits::POLL_SECONDS) };
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
+        // A server of before refuses a question that tells of programs; orders matter more.
+        let mut tells = true;
         loop {
             let wait_seconds = if self.needs_time() { 0 } else { longest };
             let asked = Instant::now();
-            match self.client.poll(self.known(), self.services.unsteady(), wait_seconds).await {
+            let unsteady = if tells { self.services.unsteady() } else { Vec::new() };
+            let told = !unsteady.is_empty();
+            match self.client.poll(self.known(), unsteady, wait_seconds).await {
                 Ok(answer) => {
                     backoff.reset();
                     let news = self.hear(answer);
                     if !news && asked.elapsed() < EMPTY_PAUSE {
                         tokio::time::sleep(EMPTY_PAUSE).await;
                     }
+                }
+                Err(error) if told && error.is_final() => {
+                    tracing::warn!("the server takes no word of programs that do not stay up, so it is told of none: {error}");
+                    tells = false;
                 }
                 Err(error) => {
                     tracing::warn!("the poll is tried again: {error}");

@@ -3,7 +3,7 @@
 //! `run.json` says what should be; the claim in `runs/<serial>` says what is. A watcher acts only while it holds the unit's
 //! lock, and is ended only by one who holds it, so that a program is never started twice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -29,8 +29,12 @@ const RESTART_FIRST: Duration = Duration::from_secs(1);
 const RESTART_LONGEST: Duration = Duration::from_secs(30);
 /// Up for so long, the next restart is a first one again.
 const STEADY: Duration = Duration::from_mins(1);
-/// So long after its last end a program is still told of as one that does not stay up.
+/// A program that ended twice by itself within this time does not stay up, and is told of.
 const UNSTEADY: Duration = Duration::from_mins(10);
+/// So long after its last end it is taken for steady again.
+const SETTLED: Duration = Duration::from_mins(5);
+/// Ends of that time that are counted.
+const ENDS_MAX: usize = 1_000;
 /// How long a start may take until the program runs.
 const START: Duration = Duration::from_secs(10);
 /// A program that ends within this time of its start was not started.
@@ -79,13 +83,15 @@ struct Unit {
     /// It has ended by itself and is not started again yet.
     is_down: AtomicBool,
     version: Mutex<Option<Version>>,
-    /// How it ended by itself since a step or this agent started it.
-    ends: Mutex<Option<Ends>>,
+    /// How it ended by itself lately, since a step or this agent started it.
+    ends: Mutex<Ends>,
+    /// The length of its log when it was started last; what stands before is another run's.
+    log_from: AtomicU64,
 }
 
+#[derive(Default)]
 struct Ends {
-    count: u64,
-    last: Instant,
+    lately: VecDeque<Instant>,
     last_words: String,
 }
 
@@ -106,7 +112,7 @@ impl Services {
         let mut kept = Kept { up: true, serial, service, process: None };
         unit.set_version(Some(kept.service.version.clone()));
         unit.forget_ends();
-        let process = match self.launch(place, &mut kept).await {
+        let process = match self.launch(&unit, place, &mut kept).await {
             Ok(process) => process,
             Err(error) => {
                 // Nothing to keep up: the program cannot even begin.
@@ -120,7 +126,10 @@ impl Services {
         if ended_at_once {
             return Err(End::new(
                 StepState::Failed,
-                format!("ended at once after its start{}", words::quoted(words::last(&place.log()).as_deref())),
+                format!(
+                    "ended at once after its start{}",
+                    words::quoted(words::last(&place.log(), unit.log_from.load(Ordering::SeqCst)).as_deref())
+                ),
             ));
         }
         Ok(process.pid)
@@ -207,7 +216,7 @@ impl Services {
             if let Some(process) = process.take() {
                 let began = Instant::now();
                 watch_log_until(place, process.ended()).await;
-                let words = words::last(&place.log());
+                let words = words::last(&place.log(), unit.log_from.load(Ordering::SeqCst));
                 unit.has_ended(words.as_deref().unwrap_or_default());
                 if began.elapsed() >= STEADY {
                     wait = Duration::ZERO;
@@ -218,7 +227,7 @@ impl Services {
             tokio::time::sleep(wait).await;
             let _held = unit.watcher.lock().await;
             unit.restarts.fetch_add(1, Ordering::SeqCst);
-            process = match self.again(place).await {
+            process = match self.again(&unit, place).await {
                 Ok(process) => {
                     unit.is_down.store(false, Ordering::SeqCst);
                     Some(process)
@@ -233,14 +242,14 @@ impl Services {
         }
     }
 
-    async fn again(&self, place: &Place) -> io::Result<Process> {
+    async fn again(&self, unit: &Unit, place: &Place) -> io::Result<Process> {
         end_running(place, Duration::ZERO).await?;
         let mut kept = read(place)?.ok_or_else(|| io::Error::other("run.json is gone"))?;
-        self.launch(place, &mut kept).await
+        self.launch(unit, place, &mut kept).await
     }
 
     /// Starts what is kept, in a fresh launch folder, and waits until it has become the program.
-    async fn launch(&self, place: &Place, kept: &mut Kept) -> io::Result<Process> {
+    async fn launch(&self, unit: &Unit, place: &Place, kept: &mut Kept) -> io::Result<Process> {
         kept.serial += 1;
         kept.process = None;
         let folder = runs(place, kept.serial);
@@ -250,6 +259,7 @@ impl Services {
             remove_runs_before(place, kept.serial)?;
         }
         let log = OpenOptions::new().append(true).create(true).mode(0o640).open(place.log())?;
+        unit.log_from.store(log.metadata()?.len(), Ordering::SeqCst);
         let mut command = launch::command(&self.step_program, &folder);
         command.stdout(log.try_clone()?).stderr(log);
         let mut child = tokio::process::Command::from(command).spawn()?;
@@ -281,31 +291,34 @@ impl Unit {
         *self.version.lock().unwrap_or_else(PoisonError::into_inner) = version;
     }
 
-    fn ends(&self) -> MutexGuard<'_, Option<Ends>> {
+    fn ends(&self) -> MutexGuard<'_, Ends> {
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn forget_ends(&self) {
         self.is_down.store(false, Ordering::SeqCst);
-        *self.ends() = None;
+        *self.ends() = Ends::default();
     }
 
     fn has_ended(&self, last_words: &str) {
         self.is_down.store(true, Ordering::SeqCst);
         let mut ends = self.ends();
-        let count = ends.as_ref().map_or(0, |ends| ends.count) + 1;
-        *ends = Some(Ends { count, last: Instant::now(), last_words: last_words.to_owned() });
+        ends.lately.push_back(Instant::now());
+        while ends.lately.len() > ENDS_MAX {
+            ends.lately.pop_front();
+        }
+        last_words.clone_into(&mut ends.last_words);
     }
 
     fn unsteady(&self, component: &Name) -> Option<Unsteady> {
-        let is_down = self.is_down.load(Ordering::SeqCst);
-        let ends = self.ends();
-        let ends = ends.as_ref().filter(|ends| is_down || ends.last.elapsed() < UNSTEADY)?;
+        let mut ends = self.ends();
+        ends.lately.retain(|at| at.elapsed() < UNSTEADY);
+        let last = ends.lately.back().filter(|last| ends.lately.len() > 1 && last.elapsed() < SETTLED)?;
         Some(Unsteady {
             component: component.clone(),
-            ends: ends.count,
-            ended_seconds_ago: ends.last.elapsed().as_secs(),
-            is_down,
+            ends: ends.lately.len() as u64,
+            ended_seconds_ago: last.elapsed().as_secs(),
+            is_down: self.is_down.load(Ordering::SeqCst),
             last_words: ends.last_words.clone(),
         })
     }

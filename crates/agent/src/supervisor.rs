@@ -151,7 +151,7 @@ impl Supervisor<'_> {
 
     fn ended(&self, status: ExitStatus, why: Option<StepState>, took: Duration) -> Ended {
         let took_ms = took.as_millis() as u64;
-        let words = || words::quoted(words::last(&self.folder.join(OUTPUT)).as_deref());
+        let words = || words::quoted(words::last(&self.folder.join(OUTPUT), 0).as_deref());
         let exec_error = launch::exec_error(&child_folder(self.folder));
         let (state, exit_code, detail) = match (why, exec_error, status.code()) {
             (Some(StepState::TimedOut), _, _) => {

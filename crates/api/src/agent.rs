@@ -103,19 +103,19 @@ pub struct PollRequest {
     pub unsteady: Vec<Unsteady>,
 }
 
-/// A supervised program that has ended by itself in the last ten minutes, or is down.
+/// A supervised program that has ended by itself more than once in the last ten minutes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unsteady {
     /// Whose program.
     pub component: Name,
-    /// How often it has ended by itself since a step or this agent started it.
+    /// How often it has ended by itself in that time.
     pub ends: u64,
     /// Seconds since it did last.
     pub ended_seconds_ago: u64,
     /// Whether it waits to be started again.
     pub is_down: bool,
-    /// The last line that it wrote.
+    /// The last line that it wrote; empty if it wrote nothing.
     #[serde(default)]
     pub last_words: String,
 }

@@ -84,6 +84,7 @@ pub fn status(code: Code) -> u16 {
         | Code::GenerationLow
         | Code::OrderExpired
         | Code::OrderReplayed
+        | Code::CannotListen
         | Code::HistoryBroken => 409,
         Code::StaleVersion => 412,
         Code::TooLarge => 413,

@@ -149,12 +149,12 @@ pub struct TargetView {
     pub unsteady: Vec<Unsteady>,
 }
 
-/// A supervised program that has ended by itself in the last ten minutes, or is down.
+/// A supervised program that had ended by itself more than once in ten minutes when its agent last spoke.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unsteady {
     /// Whose program.
     pub component: Name,
-    /// How often it has ended by itself since a step or its agent started it.
+    /// How often it had ended by itself in that time.
     pub ends: u64,
     /// When it did last.
     pub ended_at_ms: Millis,
@@ -165,12 +165,11 @@ pub struct Unsteady {
 }
 
 impl Unsteady {
-    /// In words, without when: `ledger has ended 3 times and is down: port is taken`.
+    /// In words, without when: `ledger has ended 3 times by itself in ten minutes and is down: port is taken`.
     pub fn sentence(&self) -> String {
-        let times = if self.ends == 1 { "once".to_owned() } else { format!("{} times", self.ends) };
         let down = if self.is_down { " and is down" } else { "" };
         let words = if self.last_words.is_empty() { String::new() } else { format!(": {}", self.last_words) };
-        format!("{} has ended {times} by itself{down}{words}", self.component)
+        format!("{} has ended {} times by itself in ten minutes{down}{words}", self.component, self.ends)
     }
 }
 

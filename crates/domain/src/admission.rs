@@ -192,12 +192,16 @@ fn authorisation(facts: &Facts<'_>) -> Vec<Reason> {
     reasons
 }
 
-/// Whose yes is gone since the content changed; attaching another plan changes it.
+/// Who voted on a content that it no longer has, while nobody has on this one; attaching another plan changes it.
 fn fell(change: &Change) -> String {
-    if !change.votes.is_empty() || change.fallen_votes.is_empty() {
+    use crate::change::State;
+    let digest = change.content.digest();
+    let voters: std::collections::BTreeSet<&str> =
+        change.fallen_votes.iter().filter(|vote| vote.digest != digest).map(|vote| vote.by.as_str()).collect();
+    let open = matches!(change.state, State::Draft | State::Submitted | State::Assessing | State::AwaitingAuthorisation);
+    if !open || !change.votes.is_empty() || voters.is_empty() {
         return String::new();
     }
-    let voters: std::collections::BTreeSet<&str> = change.fallen_votes.iter().map(|vote| vote.by.as_str()).collect();
     let voters = voters.into_iter().collect::<Vec<_>>().join(" and ");
     format!(" again: what {voters} said yes or no to is no longer what it holds")
 }

@@ -95,6 +95,8 @@ pub enum Code {
     Overloaded,
     /// This asker has asked for too much in a short time; come back later.
     RateLimited,
+    /// The address that a server is to listen on is taken, or is not this host's to give.
+    CannotListen,
     /// A fault of ours; it has been logged.
     Fault,
 }
@@ -145,12 +147,13 @@ impl Code {
             Code::HistoryBroken => "history_broken",
             Code::Overloaded => "overloaded",
             Code::RateLimited => "rate_limited",
+            Code::CannotListen => "cannot_listen",
             Code::Fault => "fault",
         }
     }
 
     /// Every code, for documents and tests.
-    pub const ALL: [Code; 43] = [
+    pub const ALL: [Code; 44] = [
         Code::Malformed,
         Code::DuplicateKey,
         Code::UnknownField,
@@ -193,6 +196,7 @@ impl Code {
         Code::HistoryBroken,
         Code::Overloaded,
         Code::RateLimited,
+        Code::CannotListen,
         Code::Fault,
     ];
 }

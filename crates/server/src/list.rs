@@ -147,12 +147,22 @@ const PAGES_MAX: usize = 5;
 /// One page of what the asker may see. It may have fewer rows than asked for and still a next one.
 pub async fn page<T: Seen>(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<Versioned<T>>, No> {
     has_releases::<T>(query)?;
-    let (filter, mut request) = request(query)?;
+    let (filter, request) = request(query)?;
     let Some(filter) = narrowed::<T>(&caller.person, filter) else { return Ok(Page { rows: Vec::new(), next: None }) };
+    gathered::<T>(app, &filter, request, |it| may_see(&caller.person, it)).await
+}
+
+/// One page of those that are seen, gathered from as many of the store's as it takes, within reason.
+pub async fn gathered<T: Record>(
+    app: &App,
+    filter: &Filter,
+    mut request: PageRequest,
+    is_seen: impl Fn(&T) -> bool,
+) -> Result<Page<Versioned<T>>, No> {
     let (limit, mut rows) = (request.limit as usize, Vec::new());
     for _ in 0..PAGES_MAX {
-        let page = app.store.list::<T>(&filter, &request).await?;
-        rows.extend(page.rows.into_iter().filter(|row| may_see(&caller.person, &row.value)).map(versioned));
+        let page = app.store.list::<T>(filter, &request).await?;
+        rows.extend(page.rows.into_iter().filter(|row| is_seen(&row.value)).map(versioned));
         request.after = page.next;
         // The rest of a page would be lost behind its cursor, so that only as much is asked for as has room.
         request.limit = limit.saturating_sub(rows.len()) as u32;

@@ -220,16 +220,13 @@ pub async fn start(config: &Config, clock: Clock) -> Result<Running, No> {
 
 fn cannot_listen(address: SocketAddr, error: &io::Error) -> No {
     let what = format!("{address} cannot be listened on: {error}");
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            Refusal::new(Code::AlreadyExists, what, "end what listens there, or choose another: --listen ADDRESS:PORT").into()
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::AddrNotAvailable => {
-            Refusal::new(Code::StateForbids, what, "choose an address of this host and a port above 1023: --listen ADDRESS:PORT")
-                .into()
-        }
-        _ => Fault::new(what).into(),
-    }
+    let remedy = match error.kind() {
+        io::ErrorKind::AddrInUse => "end what listens there, or choose another: --listen ADDRESS:PORT",
+        io::ErrorKind::PermissionDenied => "choose a port above 1023, or let a proxy have this one: --listen ADDRESS:PORT",
+        io::ErrorKind::AddrNotAvailable => "choose an address of this host: --listen ADDRESS:PORT",
+        _ => return Fault::new(what).into(),
+    };
+    Refusal::new(Code::CannotListen, what, remedy).into()
 }
 
 /// Serves until it is told to stop, and then until the requests under way have their answers, or have had their time.

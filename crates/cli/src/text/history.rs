@@ -39,7 +39,9 @@ pub fn dora(dora: &Dora) -> String {
     let seconds = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| time::lasting((value * 1_000.0) as i64));
     let rate = |value: Option<f64>| value.map_or_else(|| "-".into(), |value| format!("{:.1} %", value * 100.0));
     let days = dora.period_days;
-    let per_day = |value| format!("{value:.2} per day, in {} since the first", count(days.round() as usize, "day"));
+    // A server of before does not say it.
+    let since = if days > 0.0 { format!(", in {} since the first", count(days.round() as usize, "day")) } else { String::new() };
+    let per_day = |value| format!("{value:.2} per day{since}");
     let per_day = dora.deployment_frequency_per_day.map_or_else(|| "-".into(), per_day);
     let rows = [
         ["change lead time".to_owned(), seconds(dora.change_lead_time_seconds)],

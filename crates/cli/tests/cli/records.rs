@@ -16,6 +16,9 @@ async fn the_guide_to_records_holds() {
     let [definitions, history] = blocks(guide, "yaml")[..] else { panic!("two files") };
     let [pipeline] = blocks(guide, "sh")[..] else { panic!("one script") };
     let world = World::new().await;
+    let rosa = world.write("rosa.yaml", "person: {name: rosa, grants: [{role: release_manager, scope: all}]}");
+    world.good(&["apply", "-f", &rosa.display().to_string()]).await;
+    let token = world.field(&["token", "create", "--person", "rosa", "--label", "ci"], "/secret").await;
     let path = |name: &str, text: &str| world.write(name, text).display().to_string();
     world.good(&["apply", "-f", &path("shop.yaml", definitions)]).await;
     let history = path("history.yaml", history);
@@ -26,14 +29,19 @@ async fn the_guide_to_records_holds() {
     let run = path("run.yaml", &run);
     let mut said = String::new();
     for file in [&history, &history, &run, &run] {
-        said += &world.good(&["record", "--file", file]).await;
+        let recorded = world.run_as(&token, &["record", "--file", file]).await;
+        said += &(recorded.all() + "\n");
     }
     said += &world.good(&["measure", "--from", "2026-01-01", "--until", "2026-03-01"]).await;
     expect![[r#"
         recorded 3 things, 0 known before
+        --- exit 0
         recorded 0 things, 3 known before
+        --- exit 0
         recorded 1 thing, 0 known before
+        --- exit 0
         recorded 0 things, 1 known before
+        --- exit 0
         FIGURE                           VALUE
         change lead time                 3 d 4 h
         deployment frequency             0.07 per day, in 29 days since the first

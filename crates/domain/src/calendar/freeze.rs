@@ -238,7 +238,7 @@ impl Freeze {
     /// [`Code::StateForbids`] when it is over or one is pending, [`Code::Malformed`] without a reason.
     pub fn request(&self, exception: Exception, now_ms: Millis) -> Result<Vec<Event>, Refusal> {
         change::said("reason", &exception.reason)?;
-        if self.lifted.is_some() || now_ms >= self.until_ms {
+        if self.is_over(now_ms) {
             return Err(Refusal::state_forbids(&self.name, "over", "have exceptions", "none is needed any more"));
         }
         let same = |it: &&Exception| it.deployment == exception.deployment;
@@ -246,6 +246,10 @@ impl Freeze {
             return Err(Refusal::new(Code::AlreadyExists, "an exception is asked for already", "wait for the decision"));
         }
         Ok(vec![Event::ExceptionRequested { exception }])
+    }
+
+    fn is_over(&self, now_ms: Millis) -> bool {
+        self.lifted.is_some() || now_ms >= self.until_ms
     }
 
     /// Decides on an exception.
@@ -257,6 +261,9 @@ impl Freeze {
         let Some(found) = self.exceptions.iter().find(|it| it.id == *exception) else {
             return Err(Refusal::not_found("exception", exception));
         };
+        if self.is_over(now_ms) {
+            return Err(Refusal::state_forbids(&self.name, "over", "decide exceptions", "none is needed any more"));
+        }
         if found.state != ExceptionState::Requested {
             return Err(Refusal::state_forbids(exception, "decided", "be decided again", "ask for a new one"));
         }
@@ -288,7 +295,7 @@ impl Freeze {
     /// [`Code::StateForbids`] when it is over, [`Code::Malformed`] without a reason.
     pub fn lift(&self, by: &str, reason: &str, now_ms: Millis) -> Result<Vec<Event>, Refusal> {
         change::said("reason", reason)?;
-        if self.lifted.is_some() || now_ms >= self.until_ms {
+        if self.is_over(now_ms) {
             return Err(Refusal::state_forbids(&self.name, "over", "be lifted", "nothing is to be done"));
         }
         Ok(vec![Event::Lifted { by: by.to_owned(), reason: reason.to_owned() }])

@@ -33,7 +33,8 @@ impl Whose<'_> {
     }
 }
 
-/// Checks each text once for each set of names that targets have: what a value is changes nothing, and fleets are large.
+/// Checks each text once for each set of names that targets have, as fleets are large. A text that chooses by a value may still fail on
+/// its target.
 ///
 /// # Errors
 ///

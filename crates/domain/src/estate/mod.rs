@@ -428,7 +428,6 @@ impl Step {
     }
 
     fn check(&self) -> Result<(), Refusal> {
-        self.templates().try_for_each(template::check)?;
         if self.name.is_empty() || self.name.len() > 100 {
             return Err(Refusal::new(
                 Code::OutOfRange,
@@ -440,6 +439,10 @@ impl Step {
             let what = format!("timeout_seconds of step \"{}\" is {}", self.name, self.timeout_seconds);
             return Err(Refusal::new(Code::OutOfRange, what, format!("use 1 to {}", limits::STEP_SECONDS_MAX)));
         }
+        self.templates().try_for_each(template::check).map_err(|refusal| {
+            let what = format!("step \"{}\": {}", self.name, refusal.what);
+            Refusal { what, ..refusal }
+        })?;
         match &self.action {
             Action::Script { run, class, verify, .. } => {
                 inside(run)?;

@@ -239,12 +239,11 @@ impl Slot {
         [recorded, verified].into_iter().flatten().max_by_key(Standing::at_ms)
     }
 
-    /// Whether something of these components was verified here after a plan for them was made. Such a plan most likely never starts:
-    /// its targets are no longer as it found them.
-    pub fn has_overtaken<'a>(&self, mut components: impl Iterator<Item = &'a Name>, planned_at_ms: Millis) -> bool {
+    /// Whether something of these components was verified here after an instant.
+    pub fn has_verified_after<'a>(&self, at_ms: Millis, mut components: impl Iterator<Item = &'a Name>) -> bool {
         components.any(|component| {
             let newest = self.verified.get(component).and_then(|versions| versions.first());
-            newest.is_some_and(|verified| verified.at_ms > planned_at_ms)
+            newest.is_some_and(|verified| verified.at_ms > at_ms)
         })
     }
 

@@ -294,7 +294,7 @@ fn it_says_whose_yes_fell_when_another_plan_was_attached() {
         by: name(by),
         at_ms: 0,
         choice: change::Choice::Approve,
-        digest: change.content.digest(),
+        digest: Digest::of(b"what it held then"),
         reason: String::new(),
     };
     change.fallen_votes = vec![vote("olaf"), vote("grace"), vote("grace")];
@@ -303,6 +303,13 @@ fn it_says_whose_yes_fell_when_another_plan_was_attached() {
         said.contains("it is draft again: what grace and olaf said yes or no to is no longer what it holds; get it"),
         "{said}"
     );
+    for state in [change::State::Rejected, change::State::Cancelled] {
+        let said = World { change: Some(Change { state, ..change.clone() }), ..World::open() }.said();
+        assert!(!said.contains("said yes or no"), "it is over: {said}");
+    }
+    let same = change::Vote { digest: change.content.digest(), ..vote("grace") };
+    let said = World { change: Some(Change { fallen_votes: vec![same], ..change.clone() }), ..World::open() }.said();
+    assert!(!said.contains("said yes or no"), "her vote was on this content: {said}");
     change.votes = vec![vote("grace")];
     let said = World { change: Some(change), ..World::open() }.said();
     assert!(said.contains("it is draft; get it"), "somebody has said yes to the new content: {said}");

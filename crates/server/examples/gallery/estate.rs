@@ -160,8 +160,8 @@ pub fn people() -> PeoplePage {
     };
     PeoplePage {
         me: person("bob"),
-        people: vec![person("alice"), person("bob"), person("vera")],
-        tokens: vec![token("TOK-01k8a1", "laptop", None), token("TOK-01k8a2", "ci", Some(NOW - DAY))],
+        people: Some(world::list(vec![person("alice"), person("bob"), person("vera")])),
+        tokens: world::list(vec![token("TOK-01k8a1", "laptop", None), token("TOK-01k8a2", "ci", Some(NOW - DAY))]),
     }
 }
 

@@ -13,7 +13,7 @@ use tidegate_domain::measure::dora::{self, Dora};
 use tidegate_domain::release::{Milestone, Model, PhaseState, Release, State as ReleaseState};
 use tidegate_domain::{Code, Refusal};
 use tidegate_server::web::page::change::{ChangePage, ChangeShown, Planned};
-use tidegate_server::web::page::freezes::FreezesPage;
+use tidegate_server::web::page::freezes::{Beside, FreezesPage};
 use tidegate_server::web::page::release::{ArtifactFacts, ComponentVersion, EnvironmentStop, ReleasePage};
 use tidegate_server::web::page::today::{Agents, Ask, EnvironmentNow, Place, Runs, Today, Waiting};
 use tidegate_server::web::page::{List, ReleaseLink};
@@ -225,11 +225,12 @@ pub fn freezes() -> FreezesPage {
     let next = freeze("FRZ-01k9", "Year end", NOW + 29 * DAY, NOW + 44 * DAY);
     let over = freeze("FRZ-01k5", "Summer party", NOW - 90 * DAY, NOW - 89 * DAY);
     let freezes = List { rows: vec![now, next, over], next: None, query: ListQuery::default() };
-    FreezesPage { freezes, deployments: vec![view(deployments::refused()), view(deployments::canary())] }
+    let waiting = vec![view(deployments::refused()), view(deployments::canary())];
+    FreezesPage { freezes, deployments: Beside { waiting, ..Beside::default() } }
 }
 
 pub fn freezes_empty() -> FreezesPage {
-    FreezesPage { freezes: List { rows: Vec::new(), next: None, query: ListQuery::default() }, deployments: Vec::new() }
+    FreezesPage { freezes: List { rows: Vec::new(), next: None, query: ListQuery::default() }, deployments: Beside::default() }
 }
 
 fn place(application: &str, runs: Option<(&str, i64)>) -> Place {

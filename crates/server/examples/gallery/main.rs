@@ -64,6 +64,7 @@ fn pages() -> Vec<(&'static str, Markup)> {
         ("audit", page::audit::audit(&bob, &estate::audit())),
         ("audit-broken", page::audit::audit(&bob, &estate::audit_broken())),
         ("people", page::people::people(&bob, &estate::people())),
+        ("tokens", page::people::tokens(&bob, &estate::people().tokens)),
         ("settings", page::settings::settings(&bob, &estate::settings())),
         ("settings-postgresql", page::settings::settings(&bob, &estate::settings_on_postgresql())),
         ("deployments", page::deployments::deployments(&bob, &deployments::list())),

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query as Plain, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 use tidegate_api::request::{ListQuery, MakeToken, Nothing};
+use tidegate_api::view::TokenView;
 use tidegate_domain::access::{About, Permission, Person, TokenPurpose};
-use tidegate_domain::{Id, Name, limits};
+use tidegate_domain::{Id, Name};
 
 use super::{COOKIE, good_token, service};
 use crate::app::App;
 use crate::list;
-use crate::pages::form::Form;
+use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, back, fresh, no_page, nobody};
 use crate::problem::No;
+use crate::web::page::List;
 use crate::web::page::login::{Login, login};
 use crate::web::page::people::{self, PeoplePage};
 
@@ -28,26 +30,36 @@ pub fn router() -> Router<Arc<App>> {
         .route("/logout", post(sign_out))
         .route("/people", get(all))
         .route("/people/{name}/link", post(link))
-        .route("/tokens", post(make))
+        .route("/tokens", get(tokens).post(make))
         .route("/tokens/{id}/end", post(end))
 }
 
-async fn all(State(app): State<Arc<App>>, visit: Visit) -> Response {
-    visit.show(gathered(&app, &visit).await.map(|view| people::people(&visit.chrome, &view)))
+/// Tokens beside the people; all of them have a page of their own.
+const TOKENS_NEWEST: u32 = 20;
+
+async fn all(State(app): State<Arc<App>>, visit: Visit, Query(query): Query<ListQuery>) -> Response {
+    visit.show(gathered(&app, &visit, query).await.map(|view| people::people(&visit.chrome, &view)))
 }
 
-async fn gathered(app: &App, visit: &Visit) -> Result<PeoplePage, No> {
-    let query = ListQuery { limit: Some(limits::PAGE_ROWS_MAX), ..ListQuery::default() };
+async fn gathered(app: &App, visit: &Visit, query: ListQuery) -> Result<PeoplePage, No> {
     let people = if visit.caller.person.may(Permission::Administer, About::default()) {
-        list::page::<Person>(app, &visit.caller, &ListQuery { sort: Some("name".into()), ..query.clone() }).await?.rows
+        let query = ListQuery { sort: query.sort.or_else(|| Some("name".into())), ..query };
+        let found = list::page::<Person>(app, &visit.caller, &query).await?;
+        Some(List { rows: found.rows.into_iter().map(|row| row.value).collect(), next: found.next, query })
     } else {
-        Vec::new()
+        None
     };
-    Ok(PeoplePage {
-        me: visit.caller.person.clone(),
-        people: people.into_iter().map(|row| row.value).collect(),
-        tokens: service::tokens(app, &visit.caller, &query).await?.rows,
-    })
+    let newest = ListQuery { limit: Some(TOKENS_NEWEST), ..ListQuery::default() };
+    Ok(PeoplePage { me: visit.caller.person.clone(), people, tokens: listed(app, visit, newest).await? })
+}
+
+async fn tokens(State(app): State<Arc<App>>, visit: Visit, Query(query): Query<ListQuery>) -> Response {
+    visit.show(listed(&app, &visit, query).await.map(|view| people::tokens(&visit.chrome, &view)))
+}
+
+async fn listed(app: &App, visit: &Visit, query: ListQuery) -> Result<List<TokenView>, No> {
+    let found = service::tokens(app, &visit.caller, &query).await?;
+    Ok(List { rows: found.rows, next: found.next, query })
 }
 
 /// The form of a new token, for oneself.
@@ -96,7 +108,7 @@ struct Link {
     token: Option<String>,
 }
 
-async fn show(State(app): State<Arc<App>>, Query(link): Query<Link>) -> Response {
+async fn show(State(app): State<Arc<App>>, Plain(link): Plain<Link>) -> Response {
     let chrome = nobody(&app, "/login");
     let Some(token) = link.token else { return fresh(login(&chrome, &Login::Needed)) };
     // Only looked at: a program that follows links must not use it up.

@@ -175,10 +175,9 @@ fn link(app: &App, made: &MadeToken) -> String {
 /// One page of tokens, newest first: administrators see all, everybody else their own.
 pub async fn tokens(app: &App, caller: &Caller, query: &ListQuery) -> Result<Page<TokenView>, No> {
     let (filter, request) = list::request(query)?;
-    let page = app.store.list::<Token>(&filter, &request).await?;
     let all = caller.person.may(Permission::Administer, About::default());
-    let rows = page.rows.into_iter().map(|row| row.value).filter(|token| all || is_of(token, &caller.person.name)).map(view);
-    Ok(Page { rows: rows.collect(), next: page.next })
+    let page = list::gathered::<Token>(app, &filter, request, |token| all || is_of(token, &caller.person.name)).await?;
+    Ok(Page { rows: page.rows.into_iter().map(|row| view(row.value)).collect(), next: page.next })
 }
 
 fn view(token: Token) -> TokenView {

@@ -1,7 +1,6 @@
 //! What people do with deployments.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tidegate_api::definition::NamedStrategy;
 use tidegate_api::request::{AfterStop, Otherwise, PlanDeployment, StartDeployment, StopDeployment, StrategyChoice};
@@ -10,7 +9,7 @@ use tidegate_domain::access::{About, Permission};
 use tidegate_domain::change::{self, Change};
 use tidegate_domain::deployment::artifact::Artifact;
 use tidegate_domain::deployment::plan::{self, Choice, Ingredients, Plans};
-use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, State, Then};
+use tidegate_domain::deployment::rollout::{Birth, Command, Deployment, Then};
 use tidegate_domain::deployment::strategy::Strategy;
 use tidegate_domain::estate::{Application, Component, Environment, Slot};
 use tidegate_domain::release::Release;
@@ -25,11 +24,10 @@ use crate::estate::counted::Slots;
 use crate::problem::No;
 use crate::secret;
 
-/// Whether something else was verified in its place since it was planned and not started.
+/// [`Deployment::is_overtaken`] in its own place.
 pub fn is_overtaken(slots: &Slots, deployment: &Deployment) -> bool {
     let slot = slots.get(&Slot::id(&deployment.environment, &deployment.application));
-    let overtaken = |slot: &Arc<Slot>| slot.has_overtaken(deployment.versions.keys(), deployment.created_at_ms);
-    deployment.state == State::Planned && slot.is_some_and(overtaken)
+    slot.is_some_and(|slot| deployment.is_overtaken(slot))
 }
 
 /// Makes a plan, the plan back, and a deployment that would carry them out.

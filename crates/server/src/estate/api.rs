@@ -8,6 +8,7 @@ use tidegate_api::view::{AppliedDefinitions, Enrolment, Page, TargetView, Versio
 use tidegate_domain::access::{About, Permission, Person};
 use tidegate_domain::estate::{Application, Component, Environment, TargetRecord};
 
+use super::programs::Programs;
 use super::service::{self, Mode};
 use crate::app::App;
 use crate::door::{Act, Input, Route, get, post};
@@ -51,12 +52,17 @@ async fn all<T: list::Seen>(app: Arc<App>, act: Act, input: Input<ListQuery>) ->
 
 async fn targets(app: Arc<App>, act: Act, input: Input<ListQuery>) -> Result<Page<TargetView>, No> {
     let page = list::page::<TargetRecord>(&app, &act.caller, &input.body).await?;
-    Ok(Page { rows: page.rows.iter().map(|row| service::view(&app, &row.value)).collect(), next: page.next })
+    let mut programs = Programs::of(&app, &act.caller.person);
+    let mut rows = Vec::new();
+    for row in &page.rows {
+        rows.push(service::view(&app, &mut programs, &row.value).await?);
+    }
+    Ok(Page { rows, next: page.next })
 }
 
 async fn target(app: Arc<App>, act: Act, input: Input<Nothing>) -> Result<TargetView, No> {
     let found = list::one::<TargetRecord>(&app, &act.caller, input.name("name")?.as_str()).await?;
-    Ok(service::view(&app, &found.value))
+    service::view(&app, &mut Programs::of(&app, &act.caller.person), &found.value).await
 }
 
 async fn enrol(app: Arc<App>, act: Act, input: Input<Nothing>) -> Result<Enrolment, No> {

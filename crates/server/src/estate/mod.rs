@@ -4,4 +4,5 @@ pub mod api;
 pub mod counted;
 pub mod matrix;
 pub mod pages;
+pub mod programs;
 pub mod service;

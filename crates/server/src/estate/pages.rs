@@ -14,6 +14,7 @@ use tidegate_domain::estate::{AgentState, Slot, TargetRecord};
 use tidegate_domain::event::{Noun, Stream};
 
 use super::counted::Slots;
+use super::programs::Programs;
 use super::{matrix, service};
 use crate::app::App;
 use crate::list;
@@ -44,7 +45,11 @@ async fn listed(app: &App, visit: &Visit, query: ListQuery) -> Result<Markup, No
     let query = ListQuery { sort: query.sort.or(Some("name".into())), ..query };
     let found = list::page::<TargetRecord>(app, &visit.caller, &query).await?;
     let slots = app.counted.slots(app).await?;
-    let rows = found.rows.iter().map(|row| shown(app, &row.value, &here(&slots, &row.value.target.environment))).collect();
+    let mut programs = Programs::of(app, &visit.caller.person);
+    let mut rows = Vec::new();
+    for row in &found.rows {
+        rows.push(shown(app, &mut programs, (&row.value, &here(&slots, &row.value.target.environment))).await?);
+    }
     Ok(page::targets(&visit.chrome, &List { rows, next: found.next, query }))
 }
 
@@ -53,10 +58,10 @@ fn here<'a>(slots: &'a Slots, environment: &Name) -> Vec<&'a Slot> {
     slots.values().map(AsRef::as_ref).filter(|slot| slot.environment == *environment).collect()
 }
 
-fn shown(app: &App, record: &TargetRecord, slots: &[&Slot]) -> TargetShown {
-    let view = service::view(app, record);
+async fn shown(app: &App, programs: &mut Programs<'_>, (record, slots): (&TargetRecord, &[&Slot])) -> Result<TargetShown, No> {
+    let view = service::view(app, programs, record).await?;
     let agent = AgentState::of(&record.state, view.contact_at_ms, app.now_ms());
-    TargetShown { agent, drift: slots.iter().flat_map(|slot| slot.drift(&record.state.attested)).collect(), view }
+    Ok(TargetShown { agent, drift: slots.iter().flat_map(|slot| slot.drift(&record.state.attested)).collect(), view })
 }
 
 async fn one(State(app): Shared, visit: Visit, Path(name): Path<String>) -> Response {
@@ -70,7 +75,8 @@ async fn by_itself(app: &App, visit: &Visit, name: &str) -> Result<Markup, No> {
     let generations: BTreeMap<_, _> =
         slots.iter().map(|slot| (slot.application.clone(), (slot.generation, slot.holder.clone()))).collect();
     let history = history(app, &Stream::new(Noun::Target, name)).await?;
-    Ok(page::target(&visit.chrome, &TargetPage { shown: shown(app, &record, &slots), generations, history }))
+    let shown = shown(app, &mut Programs::of(app, &visit.caller.person), (&record, &slots)).await?;
+    Ok(page::target(&visit.chrome, &TargetPage { shown, generations, history }))
 }
 
 async fn enrol(State(app): Shared, Path(name): Path<String>, form: Form<Nothing>) -> Response {

@@ -12,6 +12,7 @@ use tidegate_domain::event::Noun;
 use tidegate_domain::{Code, Millis, Name, Refusal};
 use tidegate_store::{Commit, Record, Stored, StreamChange};
 
+use super::programs::Programs;
 use crate::app::{App, stream_change};
 use crate::bounds;
 use crate::door::Act;
@@ -231,15 +232,18 @@ pub async fn enrolment(app: &App, act: &Act, target: &Name) -> Result<Enrolment,
 }
 
 /// A target as views show it.
-pub fn view(app: &App, record: &TargetRecord) -> TargetView {
+pub async fn view(app: &App, programs: &mut Programs<'_>, record: &TargetRecord) -> Result<TargetView, No> {
     let presence = app.sessions.presence(&record.target.name);
-    TargetView {
+    Ok(TargetView {
         target: record.target.clone(),
         state: record.state.clone(),
         contact_at_ms: presence.as_ref().map(|presence| presence.at_ms),
         agent_version: presence.as_ref().map(|presence| presence.agent_version.clone()),
-        unsteady: presence.map(|presence| presence.unsteady).unwrap_or_default(),
-    }
+        unsteady: match presence {
+            Some(presence) => programs.seen(&record.target.environment, presence.unsteady).await?,
+            None => Vec::new(),
+        },
+    })
 }
 
 /// What targets attest, by name.

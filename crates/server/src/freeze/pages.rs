@@ -1,5 +1,6 @@
 //! Pages of freezes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
@@ -25,7 +26,7 @@ use crate::pages::form::{Form, Query};
 use crate::pages::{Visit, back, no_page};
 use crate::problem::No;
 use crate::web::page::List;
-use crate::web::page::freezes::{self, FreezesPage, OneFreeze};
+use crate::web::page::freezes::{self, Beside, FreezesPage, OneFreeze};
 
 type Shared = State<Arc<App>>;
 
@@ -45,14 +46,21 @@ async fn all(State(app): Shared, visit: Visit, Query(query): Query<ListQuery>) -
 
 async fn shown(app: &App, visit: &Visit, query: ListQuery) -> Result<Markup, No> {
     let found = list::page::<Freeze>(app, &visit.caller, &query).await?;
-    let view = FreezesPage {
-        freezes: List { rows: found.rows.into_iter().map(|row| row.value).collect(), next: found.next, query },
-        deployments: waiting(app, visit).await?,
-    };
+    let freezes: Vec<Freeze> = found.rows.into_iter().map(|row| row.value).collect();
+    let deployments = beside(app, visit, &freezes).await?;
+    let view = FreezesPage { freezes: List { rows: freezes, next: found.next, query }, deployments };
     Ok(freezes::freezes(&visit.chrome, &view))
 }
 
-/// Deployments that are not over, for which an exception could be asked.
+async fn beside(app: &App, visit: &Visit, freezes: &[Freeze]) -> Result<Beside, No> {
+    let named = freezes.iter().flat_map(|freeze| &freeze.exceptions).map(|it| it.deployment.to_string());
+    let named: Vec<String> = named.collect::<BTreeSet<_>>().into_iter().collect();
+    let found = app.store.load_many::<Deployment>(&named).await?;
+    let seen = found.into_iter().map(|found| found.value).filter(|it| list::may_see(&visit.caller.person, it));
+    Ok(Beside { waiting: waiting(app, visit).await?, titles: seen.map(|it| (it.id.clone(), it.title())).collect() })
+}
+
+/// Deployments that are not over and do not run, for which an exception could be asked.
 async fn waiting(app: &App, visit: &Visit) -> Result<Vec<DeploymentView>, No> {
     let request = PageRequest { order: Order::NewestFirst, after: None, limit: limits::PAGE_ROWS_MAX };
     let waiting = ["planned", "awaiting_approval", "scheduled", "queued", "paused"].map(str::to_owned).to_vec();
@@ -67,7 +75,10 @@ async fn one(State(app): Shared, visit: Visit, Path(id): Path<String>) -> Respon
     let shown = async {
         let freeze = list::one::<Freeze>(&app, &visit.caller, &id).await?.value;
         let passages = passages::of(&app, &visit.caller, &freeze).await?;
-        Ok(freezes::one(&visit.chrome, &OneFreeze { deployments: waiting(&app, &visit).await?, freeze, passages }))
+        Ok(freezes::one(
+            &visit.chrome,
+            &OneFreeze { deployments: beside(&app, &visit, std::slice::from_ref(&freeze)).await?, freeze, passages },
+        ))
     };
     visit.show(shown.await)
 }

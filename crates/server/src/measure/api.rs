@@ -11,7 +11,6 @@ use super::service::{self, DAY_MS, DAYS, Period};
 use crate::app::App;
 use crate::bounds;
 use crate::door::{Act, Input, Route, get};
-use crate::estate;
 use crate::problem::No;
 
 /// The doors.
@@ -34,8 +33,7 @@ async fn figures(app: Arc<App>, act: Act, input: Input<MeasureQuery>) -> Result<
         let about = About { application: period.application.as_ref(), environment: Some(environment) };
         act.caller.require(Permission::Read, about)?;
     }
-    estate::service::there(&app, &period.application.iter().collect::<Vec<_>>(), &period.environments).await?;
-    period.environments = service::places(&app, period.environments).await?;
+    period.environments = service::places(&app, period.application.as_ref(), period.environments).await?;
     service::over(&app, period).await
 }
 

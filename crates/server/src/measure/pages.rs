@@ -51,13 +51,7 @@ async fn show(State(app): State<Arc<App>>, visit: Visit, Query(query): Query<Ins
 
 async fn gathered(app: &App, visit: &Visit, query: InsightsQuery) -> Result<Insights, No> {
     let asked = asked(query, app.now_ms(), &app.settings.zone)?;
-    if let Some(environment) = &asked.environment {
-        list::one::<Environment>(app, &visit.caller, environment.as_str()).await?;
-    }
-    if let Some(application) = &asked.application {
-        list::one::<Application>(app, &visit.caller, application.as_str()).await?;
-    }
-    let environments = service::places(app, asked.environment.iter().cloned().collect()).await?;
+    let environments = service::places(app, asked.application.as_ref(), asked.environment.iter().cloned().collect()).await?;
     let period =
         Period { from_ms: asked.from_ms, until_ms: asked.until_ms, application: asked.application.clone(), environments };
     // Figures of places that the visitor may not see would tell of them.

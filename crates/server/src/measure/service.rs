@@ -13,6 +13,7 @@ use tidegate_store::{Filter, Order, PageRequest, Record as _};
 use tokio::sync::Mutex;
 
 use crate::app::App;
+use crate::estate;
 use crate::mirror::Mirror;
 use crate::problem::No;
 
@@ -150,8 +151,10 @@ pub fn nothing() -> Dora {
     dora::figures(&[], 0)
 }
 
-/// The environments that figures are made over: those that are named, or those of the tier production if none is.
-pub async fn places(app: &App, named: Vec<Name>) -> Result<Vec<Name>, No> {
+/// The environments that figures are made over: those that are named, or those of the tier production if none is. Names of places
+/// that are not there are refused: figures of nothing would look like good news.
+pub async fn places(app: &App, application: Option<&Name>, named: Vec<Name>) -> Result<Vec<Name>, No> {
+    estate::service::there(app, &application.into_iter().collect::<Vec<_>>(), &named).await?;
     if !named.is_empty() {
         return Ok(named);
     }
@@ -167,7 +170,12 @@ pub fn open_end_ms(now_ms: Millis) -> Millis {
 
 async fn last_days(app: &App) -> Result<Period, No> {
     let until_ms = open_end_ms(app.now_ms());
-    Ok(Period { from_ms: until_ms - DAYS * DAY_MS, until_ms, application: None, environments: places(app, Vec::new()).await? })
+    Ok(Period {
+        from_ms: until_ms - DAYS * DAY_MS,
+        until_ms,
+        application: None,
+        environments: places(app, None, Vec::new()).await?,
+    })
 }
 
 /// The figures of the last [`DAYS`], from the deployments into those production environments that somebody may read in: figures

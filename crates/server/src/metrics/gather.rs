@@ -153,7 +153,7 @@ async fn agents(app: &App, readings: &mut Readings) -> Result<(), No> {
     readings.each(("tidegate_targets", "agent"), "Targets, by how their agent is: heard of, silent, or none enrolled", counts);
     readings.one(
         "tidegate_programs_unsteady",
-        "Programs that ended by themselves in the last ten minutes, or are down, as the agents say that keep them up",
+        "Programs that ended by themselves more than once in ten minutes, as the agents say that keep them up",
         unsteady as f64,
     );
     Ok(())

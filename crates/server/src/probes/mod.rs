@@ -70,7 +70,7 @@ async fn read(app: &App, gate: &Gate, targets: &[PlannedTarget]) -> Reading {
 
 /// A text for each target, where it names variables; once, where it does not. Each with the name of its source.
 fn addresses(text: &str, targets: &[PlannedTarget]) -> Result<Vec<(String, String)>, String> {
-    if !text.contains("{{") {
+    if !template::is_template(text) {
         return Ok(vec![("all targets".into(), template::render(text, &BTreeMap::new())?)]);
     }
     let one = |target: &PlannedTarget| Ok((target.name.to_string(), template::render(text, &target.variables)?));

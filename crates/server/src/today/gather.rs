@@ -16,6 +16,7 @@ use tidegate_store::{Filter, Order, PageRequest};
 
 use crate::app::App;
 use crate::deployment::{desk, service, view};
+use crate::estate::programs::Programs;
 use crate::list;
 use crate::pages::Visit;
 use crate::problem::No;
@@ -34,7 +35,7 @@ const NAMED_MAX: usize = 8;
 pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     let slots = app.counted.slots(app).await?;
     let is_overtaken = |view: &DeploymentView| service::is_overtaken(&slots, &view.deployment);
-    let (overtaken, under_way): (Vec<_>, Vec<_>) = under_way(app, visit).await?.into_iter().partition(is_overtaken);
+    let (behind, under_way): (Vec<_>, Vec<_>) = under_way(app, visit).await?.into_iter().partition(is_overtaken);
     let changes = of_state::<Change>(app, visit, ChangeState::AwaitingAuthorisation.as_str()).await?;
     let mut freezes = crate::freeze::service::current(app).await?;
     freezes.retain(|freeze| freeze.from_ms < app.now_ms() + NEAR_MS && list::may_see(&visit.caller.person, freeze));
@@ -49,9 +50,9 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
         waiting: failed
             .iter()
             .map(stays)
-            .chain(overtaken.iter().map(|view| lies_about(&view.deployment)))
             .chain(under_way.iter().filter_map(waiting))
             .chain(changes.iter().map(change_waits))
+            .chain(behind.iter().map(|view| overtaken(&view.deployment)))
             .collect(),
         asks,
         freezes,
@@ -130,10 +131,6 @@ fn versions(slot: &Slot) -> String {
     }
 }
 
-fn what(deployment: &Deployment) -> String {
-    format!("{} {} → {}", deployment.application, deployment.version_line(), deployment.environment)
-}
-
 fn waiting(view: &DeploymentView) -> Option<Waiting> {
     let held = view.deployment.waiting.as_ref()?;
     let whom = match &held.on {
@@ -146,7 +143,7 @@ fn waiting(view: &DeploymentView) -> Option<Waiting> {
         WaitingOn::Schedule | WaitingOn::Bake { .. } | WaitingOn::Measurement { .. } | WaitingOn::Window => "time",
     };
     Some(Waiting {
-        what: what(&view.deployment),
+        what: view.deployment.title(),
         href: format!("/deployments/{}", view.deployment.id),
         sentence: held.on.sentence(),
         whom: whom.into(),
@@ -176,7 +173,7 @@ async fn failed(app: &App, visit: &Visit) -> Result<Vec<Deployment>, No> {
 
 fn stays(deployment: &Deployment) -> Waiting {
     Waiting {
-        what: what(deployment),
+        what: deployment.title(),
         href: format!("/deployments/{}", deployment.id),
         sentence: view::sentence(deployment),
         whom: "an operator: nothing was verified there since".into(),
@@ -185,9 +182,9 @@ fn stays(deployment: &Deployment) -> Waiting {
     }
 }
 
-fn lies_about(deployment: &Deployment) -> Waiting {
+fn overtaken(deployment: &Deployment) -> Waiting {
     Waiting {
-        what: what(deployment),
+        what: deployment.title(),
         href: format!("/deployments/{}", deployment.id),
         sentence: "planned before what was verified there since; most likely it can no longer start".into(),
         whom: "an operator: cancel it, or plan it again".into(),
@@ -199,7 +196,7 @@ fn lies_about(deployment: &Deployment) -> Waiting {
 fn mend(deployment: &Deployment) -> Ask {
     Ask {
         verb: "Mend".into(),
-        what: format!("{} {}", what(deployment), deployment.state.as_str().replace('_', " ")),
+        what: format!("{} {}", deployment.title(), deployment.state.as_str().replace('_', " ")),
         href: format!("/deployments/{}", deployment.id),
         since_ms: deployment.ended_at_ms.unwrap_or(deployment.created_at_ms),
     }
@@ -246,7 +243,12 @@ fn asks(visit: &Visit, under_way: &[DeploymentView], changes: &[Change]) -> Vec<
             _ => return None,
         };
         let asked = may(permission, &it.application, Some(&it.environment));
-        asked.then(|| Ask { verb: verb.into(), what: what(it), href: format!("/deployments/{}", it.id), since_ms: held.since_ms })
+        asked.then(|| Ask {
+            verb: verb.into(),
+            what: it.title(),
+            href: format!("/deployments/{}", it.id),
+            since_ms: held.since_ms,
+        })
     });
     votes.chain(questions).collect()
 }
@@ -258,6 +260,7 @@ async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
     let sees = |environment: &Name| scopes.iter().any(|scope| !matches!(scope, Scope::Environment(name) if name != environment));
     let targets: Vec<_> = all.values().filter(|target| sees(&target.environment)).collect();
     let now_ms = app.now_ms();
+    let mut programs = Programs::of(app, &visit.caller.person);
     let mut agents = Agents {
         targets: targets.len() as u64,
         in_touch: 0,
@@ -283,9 +286,10 @@ async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
                 agents.in_touch += 1;
                 let Some(presence) = presence else { continue };
                 *agents.versions.entry(presence.agent_version).or_insert(0) += 1;
-                agents.unsteady_count += presence.unsteady.len() as u64;
+                let unsteady = programs.seen(&target.environment, presence.unsteady).await?;
+                agents.unsteady_count += unsteady.len() as u64;
                 let room = NAMED_MAX.saturating_sub(agents.unsteady.len());
-                agents.unsteady.extend(presence.unsteady.into_iter().take(room).map(|it| (target.name.clone(), it)));
+                agents.unsteady.extend(unsteady.into_iter().take(room).map(|it| (target.name.clone(), it)));
             }
             AgentState::Silent => {
                 agents.silent_count += 1;

@@ -41,7 +41,7 @@ pub struct Filter<'a> {
     pub path: &'a str,
     /// What is asked for now.
     pub query: &'a ListQuery,
-    /// The states, as value and word.
+    /// The states, as value and word; none if there is but one.
     pub states: &'a [(&'a str, &'a str)],
     /// What it can be narrowed by beside its state.
     pub by: By,
@@ -68,12 +68,14 @@ impl Filter<'_> {
                 (field("text", "id or title", self.query.text.as_deref().unwrap_or_default()))
                 @if self.by == By::Place { (field("application", "application", &name(self.query.application.as_ref()))) }
                 @if self.by != By::Text { (field("environment", "environment", &name(self.query.environment.as_ref()))) }
-                label {
-                    span.hidden { "State" }
-                    select name="state" {
-                        option value="" { "any state" }
-                        @for (value, word) in self.states {
-                            option value=(value) selected[self.query.state.as_deref() == Some(*value)] { (word) }
+                @if !self.states.is_empty() {
+                    label {
+                        span.hidden { "State" }
+                        select name="state" {
+                            option value="" { "any state" }
+                            @for (value, word) in self.states {
+                                option value=(value) selected[self.query.state.as_deref() == Some(*value)] { (word) }
+                            }
                         }
                     }
                 }

@@ -45,7 +45,7 @@ const STATES: &str = "
 /// Pages and doors that there is one of.
 const ALONE_STANDING: &str = "
 / /calendar /calendar?view=quarter /calendar?application=app-07 /environments /environments?application=app-07
-/environments?from=staging-1&to=production-1 /insights /insights?application=app-07 /insights?from=2000-01-01 /settings /docs/api /audit /audit?noun=deployment /audit?noun=freeze /audit?actor=carl /audit?actor=system
+/environments?from=staging-1&to=production-1 /insights /insights?application=app-07 /insights?from=2000-01-01 /tokens /people?text=carl /settings /docs/api /audit /audit?noun=deployment /audit?noun=freeze /audit?actor=carl /audit?actor=system
 /audit?noun=freeze&actor=system /audit?text=nowhere-to-be-found /audit?before=1000000
 /api/v1/applications /api/v1/components /api/v1/environments /api/v1/strategies /api/v1/tokens /api/v1/events
 /api/v1/events?after=1000000 /api/v1/measure/dora /api/v1/whoami";

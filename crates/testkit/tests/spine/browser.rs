@@ -266,7 +266,7 @@ async fn every_answer_tells_browsers_what_they_may_not_do() {
 }
 
 /// Everything that a list or a page of the navigation shows.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 16] = [
     "/",
     "/calendar",
     "/calendar?view=quarter",
@@ -279,6 +279,9 @@ const PAGES: [&str; 13] = [
     "/artifacts",
     "/audit",
     "/people",
+    "/people?text=nobody&sort=name",
+    "/tokens",
+    "/tokens?state=ended&text=laptop",
     "/settings",
 ];
 
@@ -348,6 +351,11 @@ async fn a_token_and_a_link_are_made_by_page_and_shown_once() {
     let mut veras = Browser::new(&server);
     veras.follow(&link).await;
     // Who may not administer makes tokens of their own, and links for nobody.
+    assert!(browser.get("/tokens?text=kitchen").await.text.contains("kitchen-radio"));
+    assert!(!browser.get("/tokens?state=ended").await.text.contains("kitchen-radio"));
+    assert!(browser.get("/people?text=vera").await.text.contains("/people/vera/link"));
+    let hers = veras.get("/tokens").await;
+    assert!(hers.status == 200 && !hers.text.contains("kitchen-radio"), "everybody sees their own: {}", hers.text);
     let theirs = veras.get("/people").await;
     assert!(theirs.status == 200 && !theirs.text.contains("kitchen-radio") && !theirs.text.contains("/people/admin/link"));
     let csrf = veras.csrf().await;

@@ -6,7 +6,7 @@ use tidegate_testkit::TestServer;
 /// Bytes of all script together, as it is served.
 const SCRIPT_BYTES_MAX: usize = 60_000;
 
-const PAGES: [&str; 14] = [
+const PAGES: [&str; 15] = [
     "/login",
     "/",
     "/calendar",
@@ -18,6 +18,7 @@ const PAGES: [&str; 14] = [
     "/targets",
     "/artifacts",
     "/people",
+    "/tokens",
     "/audit",
     "/no-such-page",
     "/deployments?limit=0",

@@ -25,17 +25,30 @@ async fn today_tells_of_programs_that_do_not_stay_up_and_of_plans_that_something
     fleet.until(&server.running.app, &deployed, |it| it.state.is_terminal()).await;
     let mut agent = WireAgent::new(&server.admin.base, &name("t-01"), 7);
     agent.begin().await;
-    let unsteady =
-        json!([{"component": "svc-api", "ends": 3, "ended_seconds_ago": 4, "is_down": true, "last_words": "no <port>"}]);
+    let unsteady = json!([{"component": "shop", "ends": 3, "ended_seconds_ago": 4, "is_down": true, "last_words": "no <port>"},
+            {"component": "invented", "ends": 2, "ended_seconds_ago": 4, "is_down": false}]);
     let poll = json!({"nonce": "n", "known": [], "wait_seconds": 0, "agent_version": "1", "unsteady": unsteady});
     agent.post("/agent/v1/poll", &poll).await.good();
     let today = browser.get("/").await.text;
     assert!(today.contains("Planned before what was verified there since"), "{today}");
     assert!(today.contains("nothing planned"), "it is not what comes next: {today}");
     for page in [today, browser.get("/targets/t-01").await.text] {
-        assert!(page.contains("svc-api has ended 3 times by itself and is down: no &lt;port&gt;"), "{page}");
+        assert!(page.contains("shop has ended 3 times by itself in ten minutes and is down: no &lt;port&gt;"), "{page}");
     }
-    assert!(browser.get("/targets").await.text.contains("svc-api does not stay up"));
+    assert!(browser.get("/targets").await.text.contains("shop does not stay up"));
     assert!(!browser.get("/environments").await.text.contains(&planned), "the matrix does not promise it");
+    // Its last line is a line of a log that people of another application may not read.
+    server.admin.post("/definitions", &json!({"definitions": [{"application": {"name": "books"}}]})).await.good();
+    let bert = server.person("bert", json!([{"role": "operator", "scope": {"application": "books"}}])).await;
+    let mut berts = Browser::new(&server);
+    berts.sign_in_as(&server.running, "bert").await;
+    for path in ["/", "/targets", "/targets/t-01"] {
+        let page = berts.get(path).await;
+        assert!(page.status == 200 && !page.text.contains("has ended"), "{path}: {}", page.text);
+    }
+    assert!(bert.get("/targets/t-01").await.good()["unsteady"].is_null());
+    let told = server.admin.get("/targets/t-01").await.good();
+    assert_eq!(told["unsteady"][0]["component"], "shop", "nobody invents a component: {told}");
+    assert_eq!(told["unsteady"].as_array().map(Vec::len), Some(1), "{told}");
     server.running.stop().await;
 }

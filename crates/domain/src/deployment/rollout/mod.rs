@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::Millis;
 use crate::deployment::order::{AttemptId, StepReport, attempt_id};
 use crate::deployment::plan::{Plan, Purpose};
+use crate::estate::Slot;
 use crate::event::Actor;
 use crate::gate::{Counted, Gate, Measurement, WaitingOn};
 use crate::ids::{Digest, Id, Name, Version};
@@ -583,6 +584,17 @@ impl Deployment {
             Phase::Verification => (Side::After, &wave.after),
         };
         gates.iter().enumerate().map(|(index, gate)| (gate_key(self.wave, side, index), gate)).collect()
+    }
+
+    /// Whether something else was verified in its place since it was planned and not started. Then it most likely never starts: its
+    /// targets are no longer as it found them.
+    pub fn is_overtaken(&self, slot: &Slot) -> bool {
+        self.state == State::Planned && slot.has_verified_after(self.created_at_ms, self.versions.keys())
+    }
+
+    /// What goes where: `ledger 1.2 → production`.
+    pub fn title(&self) -> String {
+        format!("{} {} → {}", self.application, self.version_line(), self.environment)
     }
 
     /// The versions in one line: `1.1` of a component called like its application, else `api 1.1, web 2.0`.

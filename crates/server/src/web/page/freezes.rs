@@ -1,11 +1,13 @@
 //! Freezes: the list, declaring one, and the ways in.
 
+use std::collections::BTreeMap;
+
 use maud::{Markup, html};
 use tidegate_api::view::{DeploymentView, FreezePassages, PassageView};
-use tidegate_domain::Name;
 use tidegate_domain::access::Permission;
 use tidegate_domain::calendar::Freeze;
 use tidegate_domain::calendar::freeze::{Exception, ExceptionState, Passage, Running, Strictness};
+use tidegate_domain::{Id, Name};
 
 use super::List;
 use crate::web::bar::counted;
@@ -21,8 +23,17 @@ use crate::web::time::Clock;
 pub struct FreezesPage {
     /// Freezes, the one that ends last first.
     pub freezes: List<Freeze>,
-    /// Deployments that are not over, for which an exception could be asked.
-    pub deployments: Vec<DeploymentView>,
+    /// Deployments beside them.
+    pub deployments: Beside,
+}
+
+/// Deployments beside freezes.
+#[derive(Debug, Clone, Default)]
+pub struct Beside {
+    /// Those that are not over and do not run, for which an exception could be asked.
+    pub waiting: Vec<DeploymentView>,
+    /// What those are called for which one was.
+    pub titles: BTreeMap<Id, String>,
 }
 
 /// What the page of one freeze shows.
@@ -32,8 +43,8 @@ pub struct OneFreeze {
     pub freeze: Freeze,
     /// What came through it.
     pub passages: FreezePassages,
-    /// Deployments that are not over, for which an exception could be asked.
-    pub deployments: Vec<DeploymentView>,
+    /// Deployments beside them.
+    pub deployments: Beside,
 }
 const STATES: [(&str, &str); 2] = [("declared", "not lifted"), ("lifted", "lifted")];
 
@@ -136,7 +147,7 @@ fn declare(chrome: &Chrome, clock: &Clock) -> Markup {
     Act { csrf: &chrome.csrf, action: "/freezes", label: "Declare a freeze", weight: Weight::Main }.folded("declare", &fields)
 }
 
-fn panel(chrome: &Chrome, deployments: &[DeploymentView], freeze: &Freeze) -> Markup {
+fn panel(chrome: &Chrome, deployments: &Beside, freeze: &Freeze) -> Markup {
     let clock = chrome.clock();
     let zone = clock.in_zone(&freeze.zone);
     let word = freeze.state(chrome.now_ms);
@@ -199,58 +210,65 @@ fn lift(chrome: &Chrome, freeze: &Freeze, word: &str) -> Markup {
     act.folded(&format!("lift-{}", freeze.id), &reason(Need::Required))
 }
 
-fn exceptions(chrome: &Chrome, deployments: &[DeploymentView], freeze: &Freeze) -> Markup {
+fn exceptions(chrome: &Chrome, deployments: &Beside, freeze: &Freeze) -> Markup {
     let open = matches!(freeze.state(chrome.now_ms), "planned" | "in_force");
     html! {
         @if !freeze.exceptions.is_empty() {
             h4 { "Exceptions" }
-            ul.lines.stacked { @for exception in &freeze.exceptions { (self::exception(chrome, (freeze, open), (exception, deployments))) } }
+            ul.lines.stacked {
+                @for it in &freeze.exceptions {
+                    li {
+                        @if open { (standing(it, &chrome.clock()).badge()) } @else { (at_the_end(it).badge()) }
+                        div.grow {
+                            a href={ "/deployments/" (it.deployment) } {
+                                (deployments.titles.get(&it.deployment).map_or(it.deployment.as_str(), String::as_str))
+                            }
+                            ": " (it.reason)
+                            p.small.muted { "asked by " (it.requested_by) " " (chrome.clock().age(it.requested_at_ms)) " · " (told(it, open, &chrome.clock())) }
+                            @if open && it.state == ExceptionState::Requested { (ruling(chrome, freeze, it)) }
+                        }
+                    }
+                }
+            }
         }
-        @if open { (request(chrome, deployments, freeze)) }
+        @if open { (request(chrome, &deployments.waiting, freeze)) }
     }
 }
 
-fn exception(
-    chrome: &Chrome,
-    (freeze, open): (&Freeze, bool),
-    (exception, deployments): (&Exception, &[DeploymentView]),
-) -> Markup {
-    let clock = chrome.clock();
-    let known = deployments.iter().map(|view| &view.deployment).find(|it| it.id == exception.deployment);
-    let (look, told) = match &exception.state {
-        ExceptionState::Requested if !open => {
-            (Look { glyph: "minus", word: "not decided", tone: Tone::Idle }, html! { "the freeze is over" })
+/// How an exception of a freeze stands that is not over.
+fn standing(exception: &Exception, clock: &Clock) -> Look {
+    match &exception.state {
+        ExceptionState::Requested => Look { glyph: "person", word: "asked", tone: Tone::Wait },
+        ExceptionState::Approved { until_ms, .. } if *until_ms > clock.now_ms => {
+            Look { glyph: "check", word: "approved", tone: Tone::Good }
         }
-        ExceptionState::Approved { by, .. } if !open => {
-            (Look { glyph: "check", word: "approved", tone: Tone::Idle }, html! { "by " (by) "; the freeze is over" })
-        }
-        ExceptionState::Requested => {
-            (Look { glyph: "person", word: "asked", tone: Tone::Wait }, html! { "somebody else has to decide" })
-        }
-        ExceptionState::Approved { by, until_ms } if *until_ms > chrome.now_ms => (
-            Look { glyph: "check", word: "approved", tone: Tone::Good },
-            html! { "by " (by) ", expires " (clock.countdown(*until_ms)) ", " (clock.at(*until_ms)) },
-        ),
-        ExceptionState::Approved { by, until_ms } => (
-            Look { glyph: "clock", word: "expired", tone: Tone::Idle },
-            html! { "approved by " (by) " until " (clock.at(*until_ms)) },
-        ),
-        ExceptionState::Rejected { by, reason } => {
-            (Look { glyph: "cross", word: "rejected", tone: Tone::Bad }, html! { "by " (by) ": " (reason) })
-        }
-        ExceptionState::Withdrawn => (Look { glyph: "minus", word: "withdrawn", tone: Tone::Idle }, html! {}),
-    };
+        ExceptionState::Approved { .. } => Look { glyph: "clock", word: "expired", tone: Tone::Idle },
+        ExceptionState::Rejected { .. } => Look { glyph: "cross", word: "rejected", tone: Tone::Bad },
+        ExceptionState::Withdrawn => Look { glyph: "minus", word: "withdrawn", tone: Tone::Idle },
+    }
+}
+
+/// How it stood when the freeze ended: nothing waits or expires any more.
+fn at_the_end(exception: &Exception) -> Look {
+    match &exception.state {
+        ExceptionState::Requested => Look { glyph: "minus", word: "not decided", tone: Tone::Idle },
+        ExceptionState::Approved { .. } => Look { glyph: "check", word: "approved", tone: Tone::Idle },
+        ExceptionState::Rejected { .. } => Look { glyph: "cross", word: "rejected", tone: Tone::Idle },
+        ExceptionState::Withdrawn => Look { glyph: "minus", word: "withdrawn", tone: Tone::Idle },
+    }
+}
+
+fn told(exception: &Exception, open: bool, clock: &Clock) -> Markup {
     html! {
-        li {
-            (look.badge())
-            div.grow {
-                a href={ "/deployments/" (exception.deployment) } {
-                    @match known { Some(it) => { (it.application) " " (it.version_line()) " → " (it.environment) }, None => (exception.deployment) }
-                }
-                ": " (exception.reason)
-                p.small.muted { "asked by " (exception.requested_by) " " (clock.age(exception.requested_at_ms)) " · " (told) }
-                @if open && exception.state == ExceptionState::Requested { (ruling(chrome, freeze, exception)) }
-            }
+        @match &exception.state {
+            ExceptionState::Requested if open => "somebody else has to decide",
+            ExceptionState::Requested => "the freeze is over",
+            ExceptionState::Approved { by, until_ms } if open && *until_ms > clock.now_ms => {
+                "by " (by) ", expires " (clock.countdown(*until_ms)) ", " (clock.at(*until_ms))
+            },
+            ExceptionState::Approved { by, until_ms } => { "by " (by) ", until " (clock.at(*until_ms)) },
+            ExceptionState::Rejected { by, reason } => { "by " (by) ": " (reason) },
+            ExceptionState::Withdrawn => {},
         }
     }
 }

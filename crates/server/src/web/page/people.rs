@@ -2,13 +2,14 @@
 
 use maud::{Markup, html};
 use tidegate_api::view::{MadeToken, TokenView};
-use tidegate_domain::access::{Grant, Permission, Person, Scope};
+use tidegate_domain::access::{Grant, Person, Scope};
 use tidegate_domain::{Millis, Name};
 
+use super::List;
 use crate::web::form::{Act, Need, Weight, choice, text};
 use crate::web::layout::{Chrome, Section, live, page, section};
 use crate::web::state::{Look, Tone};
-use crate::web::table::{empty, table};
+use crate::web::table::{By, Filter, empty, table};
 use crate::web::time::Clock;
 
 /// What the page shows.
@@ -17,10 +18,12 @@ pub struct PeoplePage {
     /// Who looks.
     pub me: Person,
     /// Everybody, for those who may see them.
-    pub people: Vec<Person>,
-    /// Tokens: everybody's for an administrator, else one's own.
-    pub tokens: Vec<TokenView>,
+    pub people: Option<List<Person>>,
+    /// The newest tokens: everybody's for an administrator, else one's own.
+    pub tokens: List<TokenView>,
 }
+
+const TOKEN_STATES: [(&str, &str); 2] = [("good", "not ended"), ("ended", "ended")];
 
 const COMMAND: &str =
     "tidegate apply -f people.yaml   # person: {name: bob, grants: [{role: operator, scope: {environment: staging}}]}";
@@ -32,29 +35,60 @@ const EXPIRED: Look = Look { glyph: "clock", word: "expired", tone: Tone::Idle }
 /// Draws the page.
 pub fn people(chrome: &Chrome, view: &PeoplePage) -> Markup {
     let clock = chrome.clock();
-    let everybody = chrome.may(Permission::Administer, None, None);
     let main = html! {
         div.title { h1 { "People and tokens" } p.muted { "Who may do what, where, and the credentials that are out." } }
         (section("You", &html! {
             p { strong { (view.me.name) } @if !view.me.title.is_empty() { " · " (view.me.title) } }
             (grants(&view.me.grants))
         }))
-        @if everybody {
-            (live("people", &section("People", &html! {
-                @if view.people.is_empty() { (empty("There is nobody yet.", &[COMMAND])) } @else { (rows(chrome, &view.people)) }
+        @if let Some(people) = &view.people {
+            @let filter = Filter { path: "/people", query: &people.query, states: &[], by: By::Text };
+            (section("People", &html! {
+                (filter.form())
+                (live("people", &html! {
+                    @match (people.rows.is_empty(), filter.is_asked()) {
+                        (true, true) => (empty("Nobody is like that.", &[])),
+                        (true, false) => (empty("There is nobody yet.", &[COMMAND])),
+                        (false, _) => (rows(chrome, &people.rows)),
+                    }
+                    (filter.next(people.next.as_deref()))
+                }))
                 p.small.muted { "A person is a definition:" }
                 pre.command tabindex="0" { code { (COMMAND) } }
-            })))
+            }))
         }
         (section("Tokens", &html! {
             (make(chrome))
             (live("tokens", &html! {
-                @if view.tokens.is_empty() { (empty("No token is out. Make one above, or:", &["tidegate token create --person NAME --label laptop"])) }
-                @else { (tokens(chrome, &view.tokens, &clock)) }
+                (token_rows(chrome, &view.tokens.rows, &clock))
+                @if view.tokens.next.is_some() { p { a.button href="/tokens" { "All tokens" } } }
             }))
         }))
     };
     page(chrome, Section::People, "People and tokens", &main)
+}
+
+/// Draws the list of tokens.
+pub fn tokens(chrome: &Chrome, view: &List<TokenView>) -> Markup {
+    let filter = Filter { path: "/tokens", query: &view.query, states: &TOKEN_STATES, by: By::Text };
+    let main = html! {
+        nav.crumbs aria-label="Breadcrumb" { a href="/people" { "People and tokens" } span { "Tokens" } }
+        div.title { h1 { "Tokens" } p.muted { "The credentials that were given out: one's own, for an administrator everybody's." } }
+        (filter.form())
+        (live("tokens", &html! {
+            @if view.rows.is_empty() && filter.is_asked() { (empty("No token is like that.", &[])) }
+            @else { (token_rows(chrome, &view.rows, &chrome.clock())) }
+            (filter.next(view.next.as_deref()))
+        }))
+    };
+    page(chrome, Section::People, "Tokens", &main)
+}
+
+fn token_rows(chrome: &Chrome, rows: &[TokenView], clock: &Clock) -> Markup {
+    if rows.is_empty() {
+        return empty("No token is out. Make one:", &["tidegate token create --person NAME --label laptop"]);
+    }
+    token_table(chrome, rows, clock)
 }
 
 /// What somebody is trusted with, in words.
@@ -102,7 +136,7 @@ fn make(chrome: &Chrome) -> Markup {
     Act { csrf: &chrome.csrf, action: "/tokens", label: "Make a token", weight: Weight::Main }.folded("declare", &fields)
 }
 
-fn tokens(chrome: &Chrome, tokens: &[TokenView], clock: &Clock) -> Markup {
+fn token_table(chrome: &Chrome, tokens: &[TokenView], clock: &Clock) -> Markup {
     table(
         "Tokens",
         &["Token", "State", "Opens", "Made", "Expires", "End"],

@@ -126,7 +126,7 @@ fn agent(shown: &TargetShown, clock: &Clock) -> Markup {
 /// What does not stay up, and what it said last.
 fn unsteady(shown: &TargetShown, clock: &Clock) -> Markup {
     html! {
-        @for program in &shown.view.unsteady {
+        @for program in shown.view.unsteady.iter().filter(|_| shown.agent == AgentState::InTouch) {
             (warning(&html! { (program.sentence()) ". It ended " (clock.age(program.ended_at_ms)) "; the agent starts it again and again." }))
         }
     }
