@@ -193,6 +193,13 @@ impl Services {
         self.unit(name).is_down.load(Ordering::SeqCst)
     }
 
+    /// The last line of the program that ended last, as the end of a sentence.
+    pub fn last_words(&self, name: &Name) -> String {
+        let unit = self.unit(name);
+        let ends = unit.ends();
+        words::quoted(Some(ends.last_words.as_str()).filter(|words| !words.is_empty()))
+    }
+
     /// The programs that do not stay up.
     pub fn unsteady(&self) -> Vec<Unsteady> {
         let units = self.units.lock().unwrap_or_else(PoisonError::into_inner);

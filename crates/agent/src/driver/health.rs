@@ -48,7 +48,9 @@ async fn held(job: &Job<'_>, health: &Health, probe: &Probe) -> End {
             tokio::time::timeout(ASK.min(left), ask(job, probe)).await.unwrap_or_else(|_| Err("no answer in time".into()));
         // A port that another program answers on says nothing of this one.
         let is_down = job.agent.services.is_down(&job.installation.component);
-        let answer = if is_down { Err("its program has ended and waits to be started again".to_owned()) } else { answer };
+        let words = || job.agent.services.last_words(&job.installation.component);
+        let answer =
+            if is_down { Err(format!("its program has ended and waits to be started again{}", words())) } else { answer };
         let now = Instant::now();
         let news = match &answer {
             Ok(()) => "well".to_owned(),

@@ -56,7 +56,7 @@ pub enum Deployment {
         #[arg(value_parser = id)]
         id: Id,
     },
-    /// End it. Always works while it is under way.
+    /// End it, or cancel one that has not begun. Always works until it is over.
     Stop {
         #[command(flatten)]
         reasoned: Reasoned,

@@ -143,8 +143,11 @@ impl Starting {
         };
         let answer = session.client.post::<DeploymentView>(&format!("/deployments/{id}/start"), &request).await;
         let answer = answer.map_err(|ending| {
-            let note = format!("{id} is planned and not started; later: tidegate deploy start {id}, or with --wait to queue it");
-            session.output.note(&note);
+            if matches!(&ending, Ending::Refused(problem) if problem.code == Code::NotAdmitted) {
+                let note =
+                    format!("{id} is planned and not started; later: tidegate deploy start {id}, or with --wait to queue it");
+                session.output.note(&note);
+            }
             at(ending, id)
         })?;
         if self.watch {

@@ -157,7 +157,8 @@ pub fn artifact(row: &Versioned<Artifact>) -> String {
     let artifact = &row.value;
     let signed = if artifact.signature.is_some() { "signed" } else { "not signed" };
     let Artifact { component, version, digest, .. } = artifact;
-    format!("{component} {version} is in the media library: {}, {signed}\n  {digest}", plan::size(artifact.size_bytes))
+    let kind = if artifact.format == Format::File { "one file of " } else { "" };
+    format!("{component} {version} is in the media library: {kind}{}, {signed}\n  {digest}", plan::size(artifact.size_bytes))
 }
 
 /// A format's name in JSON.

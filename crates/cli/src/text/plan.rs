@@ -34,6 +34,14 @@ pub fn body(plan: &Plan, digest: &str) -> String {
     let mut lines = vec![format!("plan {digest}{purpose}")];
     let targets = plan.size();
     lines.push(format!("{}, {}, {}", plan.strategy, count(plan.waves.len(), "wave"), count(targets, "target")));
+    if targets == 0 {
+        let components: Vec<&str> = plan.installations.iter().map(|it| it.component.as_str()).collect();
+        lines.push(format!(
+            "NOTHING would be deployed: no target in {} carries {}; compare runs_on with the labels in `tidegate target list`",
+            plan.environment,
+            components.join(" or ")
+        ));
+    }
     lines.extend(plan.installations.iter().map(|installation| installed(plan, installation)));
     for (index, wave) in plan.waves.iter().enumerate() {
         lines.push(format!("wave {} of {}: {}", index + 1, plan.waves.len(), names(wave)));

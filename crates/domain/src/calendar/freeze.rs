@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Characters of a freeze's name: it stands in lists and on the calendar.
+const NAME_CHARS_MAX: usize = 120;
+
 use crate::Millis;
 use crate::change;
 use crate::deployment::plan::Purpose;
@@ -176,6 +179,11 @@ impl Freeze {
             );
         }
         change::said("name", &self.name)?;
+        if self.name.chars().count() > NAME_CHARS_MAX {
+            let what = format!("the name has {} characters", self.name.chars().count());
+            let remedy = format!("use at most {NAME_CHARS_MAX}; the reason may be long");
+            return Err(Refusal::new(Code::TooLarge, what, remedy).at("name"));
+        }
         change::said("reason", &self.reason)
     }
 

@@ -156,7 +156,8 @@ struct Lead {
     seconds: Option<f64>,
 }
 
-/// Each change once, when its last deployment had brought it into effect; a deployment without a change is one of its own.
+/// Each change once, when its last deployment had brought it into effect; a deployment without a change is one of its own, if it is
+/// known when it was asked for.
 fn leads(facts: &[&Fact]) -> Vec<Lead> {
     let mut reached: BTreeMap<&Id, (Millis, Millis)> = BTreeMap::new();
     for fact in facts {

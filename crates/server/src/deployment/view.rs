@@ -47,6 +47,9 @@ async fn reasons(app: &App, deployment: &Deployment, plan: &Plan) -> Result<Vec<
 pub fn sentence(deployment: &Deployment) -> String {
     let word = deployment.state.as_str().replace('_', " ");
     let failed = deployment.failure.as_ref().map(|failure| &failure.reason);
+    if deployment.state == State::Succeeded && deployment.size == 0 && deployment.recorded.is_none() {
+        return format!("{word}: no target carries any of it, so nothing was done");
+    }
     match (&deployment.waiting, failed.or(deployment.decided_by.last())) {
         (Some(held), _) if !deployment.state.is_terminal() => format!("{word}: {}", held.on.sentence()),
         (_, Some(why)) if deployment.state.is_terminal() && deployment.state != State::Succeeded => format!("{word}: {why}"),

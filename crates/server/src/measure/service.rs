@@ -70,6 +70,7 @@ struct Ended {
     failed_at_ms: Option<Millis>,
     end: End,
     exact: bool,
+    recorded: bool,
 }
 
 /// What counts of a change.
@@ -93,6 +94,10 @@ impl Default for Measures {
 }
 
 fn ended(deployment: Deployment) -> Option<Ended> {
+    // What went to no target delivered nothing.
+    if deployment.size == 0 && deployment.recorded.is_none() {
+        return None;
+    }
     let end = match deployment.state {
         State::Succeeded => End::Succeeded,
         State::FellBack => End::FellBack,
@@ -114,6 +119,7 @@ fn ended(deployment: Deployment) -> Option<Ended> {
             .filter(|at_ms| deployment.recorded.is_none() || Some(*at_ms) < deployment.ended_at_ms),
         end,
         exact: deployment.recorded.as_ref().is_none_or(|recorded| recorded.time.is_exact()),
+        recorded: deployment.recorded.is_some(),
     })
 }
 
@@ -132,11 +138,12 @@ fn fact(it: &Ended, change: Option<&Asked>) -> Fact {
         deployment: it.id.clone(),
         change: it.change.clone(),
         committed_at_ms: change.map_or(it.created_at_ms, |change| change.at_ms),
-        // Of a change that nobody knows the time of there is no lead time.
+        // Of a change that nobody knows the time of there is no lead time, nor of a record without one: when it was asked for elsewhere
+        // is not known.
         reached_at_ms: (it.end == End::Succeeded)
             .then_some(it.over_at_ms)
             .or(implemented.map(|(_, at_ms)| *at_ms))
-            .filter(|_| change.is_none_or(|change| change.exact)),
+            .filter(|_| change.map_or(!it.recorded, |change| change.exact)),
         started_at_ms: it.started_at_ms,
         failed_at_ms: it.failed_at_ms,
         ended_at_ms: it.over_at_ms,

@@ -7,7 +7,7 @@ use tidegate_api::view::RecordedView;
 use tidegate_domain::access::{About, Permission};
 use tidegate_domain::estate::Component;
 use tidegate_domain::record;
-use tidegate_domain::{Code, Name, Refusal, Version, limits};
+use tidegate_domain::{Code, Millis, Name, Refusal, Version, limits};
 use tidegate_store::{Commit, CommitError};
 
 use super::batch::{Batch, Made};
@@ -78,20 +78,34 @@ fn bounded(request: &RecordDone) -> Result<(), Refusal> {
         }
     }
     for (index, deployment) in request.deployments.iter().enumerate() {
-        let place = format!("deployments[{index}]");
-        let instants = [deployment.started_at_ms, deployment.ended_at_ms].into_iter().chain(deployment.failed_at_ms);
-        instants.into_iter().try_for_each(|at_ms| bounds::instant(&place, at_ms))?;
+        let instants = [
+            ("started_at_ms", Some(deployment.started_at_ms)),
+            ("ended_at_ms", Some(deployment.ended_at_ms)),
+            ("failed_at_ms", deployment.failed_at_ms),
+        ];
+        known(&format!("deployments[{index}]"), &instants)?;
         bounds::weight("deployment", deployment)?;
     }
     for (index, change) in request.changes.iter().enumerate() {
-        let instants = [Some(change.written_at_ms), change.authorised_at_ms, change.implemented_at_ms, Some(change.closed_at_ms)];
-        instants.into_iter().flatten().try_for_each(|at_ms| bounds::instant(&format!("changes[{index}]"), at_ms))?;
+        let instants = [
+            ("written_at_ms", Some(change.written_at_ms)),
+            ("authorised_at_ms", change.authorised_at_ms),
+            ("implemented_at_ms", change.implemented_at_ms),
+            ("closed_at_ms", Some(change.closed_at_ms)),
+        ];
+        known(&format!("changes[{index}]"), &instants)?;
         bounds::weight("change", change)?;
         let place = |field: &str| format!("changes[{index}].content.{field}");
         bounds::at_most(&place("environments"), change.content.environments.len(), bounds::PLACES_MAX)?;
         bounds::at_most(&place("versions"), change.content.versions.len(), limits::COMPONENTS_MAX)?;
     }
     Ok(())
+}
+
+/// Refuses an instant that nobody means, at its field.
+fn known(place: &str, instants: &[(&str, Option<Millis>)]) -> Result<(), Refusal> {
+    let said = instants.iter().filter_map(|(field, at_ms)| Some((field, (*at_ms)?)));
+    said.into_iter().try_for_each(|(field, at_ms)| bounds::instant(&format!("{place}.{field}"), at_ms))
 }
 
 fn permitted(act: &Act, request: &RecordDone) -> Result<(), No> {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tidegate_api::request::ListQuery;
-use tidegate_api::view::DeploymentView;
+use tidegate_api::view::{DeploymentView, Unsteady};
 use tidegate_domain::access::{About, Permission, Scope};
 use tidegate_domain::change::{Change, State as ChangeState};
 use tidegate_domain::deployment::plan::Purpose;
@@ -44,6 +44,8 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     let failed = failed(app, visit).await?;
     let mut asks = asks(visit, &under_way, &changes);
     asks.extend(failed.iter().filter(|it| may_deploy(visit, it)).map(mend));
+    let agents = agents(app, visit).await?;
+    asks.extend(agents.unsteady.iter().map(look_at));
     Ok(Today {
         environments,
         defined,
@@ -57,7 +59,7 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
         asks,
         freezes,
         support: of_state::<Release>(app, visit, ReleaseState::EarlyLifeSupport.as_str()).await?,
-        agents: agents(app, visit).await?,
+        agents,
         dora: crate::measure::service::of(app, &visit.caller.person).await?,
         dora_days: crate::measure::service::DAYS as u32,
     })
@@ -187,7 +189,7 @@ fn overtaken(deployment: &Deployment) -> Waiting {
         what: deployment.title(),
         href: format!("/deployments/{}", deployment.id),
         sentence: "planned before what was verified there since; most likely it can no longer start".into(),
-        whom: "an operator: cancel it, or plan it again".into(),
+        whom: "an operator: cancel it on its page, or plan it again".into(),
         since_ms: Some(deployment.created_at_ms),
         until_ms: None,
     }
@@ -199,6 +201,15 @@ fn mend(deployment: &Deployment) -> Ask {
         what: format!("{} {}", deployment.title(), deployment.state.as_str().replace('_', " ")),
         href: format!("/deployments/{}", deployment.id),
         since_ms: deployment.ended_at_ms.unwrap_or(deployment.created_at_ms),
+    }
+}
+
+fn look_at((target, program): &(Name, Unsteady)) -> Ask {
+    Ask {
+        verb: "Look".into(),
+        what: format!("{target}: {}", program.sentence()),
+        href: format!("/targets/{target}"),
+        since_ms: program.ended_at_ms,
     }
 }
 

@@ -32,6 +32,7 @@ async fn today_tells_of_programs_that_do_not_stay_up_and_of_plans_that_something
     let today = browser.get("/").await.text;
     assert!(today.contains("Planned before what was verified there since"), "{today}");
     assert!(today.contains("nothing planned"), "it is not what comes next: {today}");
+    assert!(today.contains("href=\"/targets/t-01\">Look</a>"), "it needs whoever looks: {today}");
     for page in [today, browser.get("/targets/t-01").await.text] {
         assert!(page.contains("shop has ended 3 times by itself in ten minutes and is down: no &lt;port&gt;"), "{page}");
     }

@@ -162,7 +162,8 @@ pub fn ended(detail: &DeploymentDetail) -> String {
         (Some(from_ms), Some(until_ms)) => format!(" after {}", time::lasting(until_ms - from_ms)),
         _ => String::new(),
     };
-    let mut lines = vec![format!("{} {state}{took}: {}", deployment.id, counted(&detail.targets))];
+    let targets = if detail.targets.is_empty() { "no target, so nothing was done".to_owned() } else { counted(&detail.targets) };
+    let mut lines = vec![format!("{} {state}{took}: {targets}", deployment.id)];
     lines.extend(deployment.failure.as_ref().map(|failure| format!("  because {}", failure.reason)));
     lines.extend(deployment.fallback.as_ref().map(|id| format!("  taken back by {id}: tidegate deployment show {id}")));
     lines.join("\n")
