@@ -43,8 +43,6 @@ const BOTTOM: f64 = 24.0;
 const TOP: f64 = 28.0;
 /// Weeks that a chart has room for at least, so that few are not wide apart.
 const WEEKS_MIN: f64 = 8.0;
-/// Weeks that a phone shows whole; more are looked along.
-const WEEKS_FEW: f64 = 16.0;
 const WEEK_MS: Millis = 7 * 86_400_000;
 const COMMANDS: [&str; 2] = ["tidegate deploy --help", "tidegate record --help"];
 
@@ -127,7 +125,7 @@ fn weeks(view: &Insights, clock: &Clock) -> Markup {
         weeks: (((last.starts_at_ms - first.starts_at_ms) / WEEK_MS + 1) as f64).max(WEEKS_MIN),
     };
     html! {
-        div.charts-wide.few[scale.weeks <= WEEKS_FEW] {
+        div.charts-wide {
             figure {
                 figcaption { strong { "Deployments" } " " span.muted.small { "begun in each week; those that failed or were taken back are crossed" } }
                 div.scroll tabindex="0" role="region" aria-label="Deployments" { (bars(view, &scale, clock)) }
@@ -210,8 +208,8 @@ fn frame(most: &str, scale: &Scale, weeks: &[Week], clock: &Clock) -> Markup {
         line.axis x1=(LEFT) y1=(base) x2=(WIDTH) y2=(base) {}
         text.label x=(LEFT - 8.0) y=(base) text-anchor="end" { "0" }
         text.label x=(LEFT) y=(TOP - 8.0) { (most) }
-        @for (index, (at_ms, words)) in labels(scale, weeks, clock).into_iter().enumerate() {
-            text.label.between[index % 2 == 1] x=(format!("{:.1}", scale.x(at_ms))) y=(HEIGHT - 6.0) { (words) }
+        @for (at_ms, words) in labels(scale, weeks, clock) {
+            text.label x=(format!("{:.1}", scale.x(at_ms))) y=(HEIGHT - 6.0) { (words) }
         }
     }
 }
