@@ -79,6 +79,7 @@ pub fn status(code: Code) -> u16 {
         | Code::PlanStale
         | Code::Irreversible
         | Code::NothingToDo
+        | Code::TemplateInvalid
         | Code::Cycle
         | Code::WrongHost
         | Code::GenerationLow
@@ -94,7 +95,6 @@ pub fn status(code: Code) -> u16 {
         | Code::ArchiveBroken
         | Code::SignatureMissing
         | Code::SignatureInvalid
-        | Code::TemplateInvalid
         | Code::DigestUnlisted => 422,
         Code::RateLimited => 429,
         Code::Overloaded => 503,

@@ -43,7 +43,7 @@ pub enum Code {
     SignatureMissing,
     /// A signature that does not verify.
     SignatureInvalid,
-    /// A text that is no template, or that names a variable which a target does not have.
+    /// A text of a plan that cannot be made for a target: it names a variable which the target does not have.
     TemplateInvalid,
     /// Things that need each other in a circle.
     Cycle,

@@ -22,15 +22,13 @@ pub fn is_template(text: &str) -> bool {
 ///
 /// # Errors
 ///
-/// [`Code::TemplateInvalid`], naming the text.
+/// [`Code::Malformed`], naming the text.
 pub fn check(text: &str) -> Result<(), Refusal> {
     if !is_template(text) {
         return Ok(());
     }
     let parsed = Environment::empty().template_from_str(text).map(|_| ());
-    parsed.map_err(|error| {
-        Refusal::new(Code::TemplateInvalid, unreadable(text, &error), "write {{ name }}, with both pairs of braces")
-    })
+    parsed.map_err(|error| Refusal::new(Code::Malformed, unreadable(text, &error), "write {{ name }}, with both pairs of braces"))
 }
 
 fn unreadable(text: &str, error: &minijinja::Error) -> String {
@@ -95,7 +93,7 @@ mod tests {
     fn what_cannot_be_read_is_refused_before_there_is_a_variable() {
         assert!(check("--port={{ prot }}").is_ok());
         let refusal = check("{{ port").unwrap_err();
-        assert_eq!(refusal.code, Code::TemplateInvalid);
+        assert_eq!(refusal.code, Code::Malformed);
         assert!(refusal.what.starts_with("\"{{ port\" is not a template: "), "{}", refusal.what);
     }
 }

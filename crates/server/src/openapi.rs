@@ -125,8 +125,8 @@ fn nos(route: &Route) -> Vec<u16> {
         (400, true),
         (401, route.permission != Permission::Public),
         (403, route.permission != Permission::Public),
-        // What is named in the path, or in what a command says.
-        (404, has_parts || takes_body),
+        // What is named in the path, in what a command says, or as the place that figures are asked of.
+        (404, has_parts || takes_body || route.path.starts_with("/measure/")),
         (409, !reads),
         (412, takes_version),
         (413, takes_body),

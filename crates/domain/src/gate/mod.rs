@@ -244,7 +244,7 @@ impl Gate {
     ///
     /// # Errors
     ///
-    /// [`Code::OutOfRange`], [`Code::Malformed`] or [`Code::TemplateInvalid`], naming the gate.
+    /// [`Code::OutOfRange`] or [`Code::Malformed`], naming the gate.
     pub fn check(&self) -> Result<(), Refusal> {
         self.template().map_or(Ok(()), |(gate, text)| template::check(text).map_err(|refusal| refusal.at(gate)))?;
         match self {
