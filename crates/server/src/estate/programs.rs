@@ -28,15 +28,18 @@ impl<'a> Programs<'a> {
     pub async fn seen(&mut self, environment: &Name, said: Vec<Unsteady>) -> Result<Vec<Unsteady>, No> {
         let mut seen = Vec::new();
         for program in said {
-            let application = self.application(&program.component).await?;
-            let may = |application| {
-                self.person.may(Permission::Read, About { application: Some(application), environment: Some(environment) })
-            };
-            if application.as_ref().is_some_and(may) {
+            if self.may(Permission::Read, (&program.component, environment)).await? {
                 seen.push(program);
             }
         }
         Ok(seen)
+    }
+
+    /// Whether the person may do something with a component in an environment.
+    pub async fn may(&mut self, permission: Permission, (component, environment): (&Name, &Name)) -> Result<bool, No> {
+        let application = self.application(component).await?;
+        let about = |application| About { application: Some(application), environment: Some(environment) };
+        Ok(application.as_ref().is_some_and(|application| self.person.may(permission, about(application))))
     }
 
     async fn application(&mut self, component: &Name) -> Result<Option<Name>, No> {

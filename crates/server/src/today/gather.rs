@@ -44,8 +44,8 @@ pub async fn today(app: &App, visit: &Visit) -> Result<Today, No> {
     let failed = failed(app, visit).await?;
     let mut asks = asks(visit, &under_way, &changes);
     asks.extend(failed.iter().filter(|it| may_deploy(visit, it)).map(mend));
-    let agents = agents(app, visit).await?;
-    asks.extend(agents.unsteady.iter().map(look_at));
+    let (agents, looks) = agents(app, visit).await?;
+    asks.extend(looks);
     Ok(Today {
         environments,
         defined,
@@ -204,7 +204,7 @@ fn mend(deployment: &Deployment) -> Ask {
     }
 }
 
-fn look_at((target, program): &(Name, Unsteady)) -> Ask {
+fn look_at(target: &Name, program: &Unsteady) -> Ask {
     Ask {
         verb: "Look".into(),
         what: format!("{target}: {}", program.sentence()),
@@ -264,14 +264,15 @@ fn asks(visit: &Visit, under_way: &[DeploymentView], changes: &[Change]) -> Vec<
     votes.chain(questions).collect()
 }
 
-async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
+/// How the agents are, and which of their programs the visitor can do something about.
+async fn agents(app: &App, visit: &Visit) -> Result<(Agents, Vec<Ask>), No> {
     let all = app.counted.targets(app).await?;
     let scopes = visit.caller.person.grants.iter().map(|grant| &grant.scope).collect::<Vec<_>>();
     // Whoever is trusted with an application sees the targets of every environment, as its list does.
     let sees = |environment: &Name| scopes.iter().any(|scope| !matches!(scope, Scope::Environment(name) if name != environment));
     let targets: Vec<_> = all.values().filter(|target| sees(&target.environment)).collect();
     let now_ms = app.now_ms();
-    let mut programs = Programs::of(app, &visit.caller.person);
+    let (mut programs, mut looks) = (Programs::of(app, &visit.caller.person), Vec::new());
     let mut agents = Agents {
         targets: targets.len() as u64,
         in_touch: 0,
@@ -300,7 +301,12 @@ async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
                 let unsteady = programs.seen(&target.environment, presence.unsteady).await?;
                 agents.unsteady_count += unsteady.len() as u64;
                 let room = NAMED_MAX.saturating_sub(agents.unsteady.len());
-                agents.unsteady.extend(unsteady.into_iter().take(room).map(|it| (target.name.clone(), it)));
+                for program in unsteady.into_iter().take(room) {
+                    if programs.may(Permission::Deploy, (&program.component, &target.environment)).await? {
+                        looks.push(look_at(&target.name, &program));
+                    }
+                    agents.unsteady.push((target.name.clone(), program));
+                }
             }
             AgentState::Silent => {
                 agents.silent_count += 1;
@@ -310,5 +316,5 @@ async fn agents(app: &App, visit: &Visit) -> Result<Agents, No> {
             }
         }
     }
-    Ok(agents)
+    Ok((agents, looks))
 }

@@ -38,6 +38,14 @@ async fn today_tells_of_programs_that_do_not_stay_up_and_of_plans_that_something
     }
     assert!(browser.get("/targets").await.text.contains("shop does not stay up"));
     assert!(!browser.get("/environments").await.text.contains(&planned), "the matrix does not promise it");
+    server.person("vera", json!([{"role": "viewer", "scope": "all"}])).await;
+    let mut veras = Browser::new(&server);
+    veras.sign_in_as(&server.running, "vera").await;
+    let hers = veras.get("/").await.text;
+    assert!(
+        hers.contains("has ended 3 times") && hers.contains("Nothing waits for you"),
+        "she reads, and can do nothing: {hers}"
+    );
     // Its last line is a line of a log that people of another application may not read.
     server.admin.post("/definitions", &json!({"definitions": [{"application": {"name": "books"}}]})).await.good();
     let bert = server.person("bert", json!([{"role": "operator", "scope": {"application": "books"}}])).await;

@@ -88,7 +88,8 @@ fn token_rows(chrome: &Chrome, rows: &[TokenView], clock: &Clock) -> Markup {
     if rows.is_empty() {
         return empty("No token is out. Make one:", &["tidegate token create --person NAME --label laptop"]);
     }
-    token_table(chrome, rows, clock)
+    let head = ["Token", "State", "Opens", "Made", "Expires", "End"];
+    table("Tokens", &head, &html! { @for it in rows { (token(chrome, it, clock)) } })
 }
 
 /// What somebody is trusted with, in words.
@@ -136,28 +137,22 @@ fn make(chrome: &Chrome) -> Markup {
     Act { csrf: &chrome.csrf, action: "/tokens", label: "Make a token", weight: Weight::Main }.folded("declare", &fields)
 }
 
-fn token_table(chrome: &Chrome, tokens: &[TokenView], clock: &Clock) -> Markup {
-    table(
-        "Tokens",
-        &["Token", "State", "Opens", "Made", "Expires", "End"],
-        &html! {
-            @for it in tokens {
-                @let look = look(it, clock.now_ms);
-                tr id={ "k-" (it.id) } {
-                    th scope="row" { (it.label) " " span.small.muted { (it.id) } }
-                    td data-head="State" { (look.badge()) }
-                    td data-head="Opens" { (it.opens) }
-                    td data-head="Made" { (clock.age(it.created_at_ms)) }
-                    td data-head="Expires" { (clock.at(it.expires_at_ms)) }
-                    td data-head="End" {
-                        @if look == GOOD {
-                            (Act { csrf: &chrome.csrf, action: &format!("/tokens/{}/end", it.id), label: "End", weight: Weight::Grave }.button())
-                        }
-                    }
+fn token(chrome: &Chrome, it: &TokenView, clock: &Clock) -> Markup {
+    let look = look(it, clock.now_ms);
+    html! {
+        tr id={ "k-" (it.id) } {
+            th scope="row" { (it.label) " " span.small.muted { (it.id) } }
+            td data-head="State" { (look.badge()) }
+            td data-head="Opens" { (it.opens) }
+            td data-head="Made" { (clock.age(it.created_at_ms)) }
+            td data-head="Expires" { (clock.at(it.expires_at_ms)) }
+            td data-head="End" {
+                @if look == GOOD {
+                    (Act { csrf: &chrome.csrf, action: &format!("/tokens/{}/end", it.id), label: "End", weight: Weight::Grave }.button())
                 }
             }
-        },
-    )
+        }
+    }
 }
 
 fn look(token: &TokenView, now_ms: Millis) -> Look {
